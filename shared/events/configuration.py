@@ -1,0 +1,120 @@
+"""Configuration as it travels on platform.config.v1: every entry whole, newest version wins.
+
+In: the scheduler's configuration API. Out: every service's directory (`shared.directory`). Secrets
+never travel: accounts carry references (`env:NAME`, `file:/path`) that the sender resolves.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+
+class ConfigEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry; key on the topic is `kind/tenant/id`. `body` is one of the structs below."""
+
+    kind: str
+    tenant_id: str
+    id: str
+    version: int
+    body: msgspec.Raw
+    changed_at: datetime
+    changed_by: str
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        """Record key of this entry."""
+        return f"{self.kind}/{self.tenant_id}/{self.id}"
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who runs collections."""
+
+    name: str
+
+
+class FeeAgreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The collector's share, in percent of what is recovered of each part."""
+
+    principal_pct: float = 0.0
+    interest_pct: float = 100.0
+    penalty_pct: float = 100.0
+
+
+class Portfolio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Debts of one creditor under one agreement.
+
+    `collector_role` is first_party or third_party; `accounts` names the sender account per
+    channel; `packs` the compliance packs by id; days are whole days.
+    """
+
+    creditor_name: str
+    collector_role: str
+    country: str
+    currency: str
+    locale: str
+    ladder_id: str
+    accounts: dict[str, str]
+    packs: tuple[str, ...]
+    creditor_document: str | None = None
+    creditor_contact: str | None = None
+    subdivision: str | None = None
+    zone: str | None = None
+    whatsapp_attestation: str | None = None
+    allocation_order: tuple[str, ...] = ("interest", "penalty", "principal")
+    fees: FeeAgreement = FeeAgreement()
+    reversal_window_days: int = 10
+    promise_grace_days: int = 3
+    tolerance_minor: int = 0
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message: text per locale with `{name}` placeholders; content class utility or marketing."""
+
+    channel: str
+    content_class: str
+    texts: dict[str, str]
+    tone: str = "neutral"
+
+
+class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An account at a provider: where from, how fast, and where its secrets are (never what).
+
+    `base_url` overrides the provider's own address (sandbox, regional hosts); `country` and
+    `roles` say for whom it may be used; `rate_per_second` is the provider's limit.
+    """
+
+    channel: str
+    provider: str
+    sender: str
+    rate_per_second: float
+    credentials: dict[str, str]
+    base_url: str | None = None
+    countries: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ("first_party", "third_party")
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A caller's key: only its SHA-256 is stored. Scopes: see `shared.http.auth`."""
+
+    sha256: str
+    scopes: tuple[str, ...]
+    label: str
+    expires_at: datetime | None = None
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A ladder or compliance pack: its YAML text, checked when it was stored."""
+
+    text: str
+
+
+CONFIG_KINDS: dict[str, type[msgspec.Struct]] = {
+    "tenant": Tenant,
+    "portfolio": Portfolio,
+    "template": Template,
+    "account": SenderAccount,
+    "api_key": ApiKey,
+    "ladder": Document,
+    "pack": Document,
+}
