@@ -1,0 +1,1 @@
+"""Schema `scheduler`, one numbered step after another (`python -m services.scheduler migrate`)."""
