@@ -1,0 +1,37 @@
+"""Servers and databases for tests: one server a run, one database a module, own servers to break.
+
+In: what `deploy.local.servers` chooses. Out: the fixtures of `tests/conftest.py`.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from deploy.local import databases
+from deploy.local.databases import Database
+
+T = TypeVar("T")
+# One password for all test roles: roles belong to the whole server, which runs may share.
+PASSWORD = "regua-tests"  # noqa: S105 - protects a throw-away server on 127.0.0.1
+PASSWORDS = dict.fromkeys(databases.SERVICES, PASSWORD)
+
+
+def now(work: Coroutine[Any, Any, T]) -> T:
+    """Finish a coroutine from a synchronous fixture, on a loop of its own in a thread of its own."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def template(admin_url: str, name: str) -> None:
+    """A database with init.sql applied, from which the modules' databases are copied."""
+    now(databases.create(admin_url, name))
+    now(databases.prepare(admin_url, name, PASSWORDS, mode="production"))
+
+
+def copy(admin_url: str, source: str, name: str) -> Database:
+    """A fresh database for one module."""
+    now(databases.create(admin_url, name, template=source))
+    return Database(
+        admin_url=databases.in_database(admin_url, name), name=name, passwords=PASSWORDS
+    )
