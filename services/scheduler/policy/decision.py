@@ -1,0 +1,140 @@
+"""What the policy answers: the result types of `fold`, `decide`, `gate`.
+
+In: nothing. Out: frozen structs that planner, dispatcher and explain read. Every answer carries
+`Reason`s (rule, version, verdict, inputs; never personal data).
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
+from shared.events.contact import Item, Reason
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A conclusion about one debt, for `debt.<name>.v1`; the planner adds ids and machine time.
+
+    `type` is debt.stage_advanced.v1, debt.promise_kept.v1 or debt.promise_broken.v1.
+    `discriminator` makes its identity with `identities.fact_id(debt_id, type, discriminator)`.
+    """
+
+    type: str
+    debt_id: UUID
+    portfolio_id: str
+    episode: int
+    discriminator: str
+    stage: int | None = None
+    promise_event_id: UUID | None = None
+    amount: int | None = None
+    currency: str | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A planned contact that no longer stands; it was marked cancelled in the state."""
+
+    contact_id: UUID
+    reasons: tuple[Reason, ...]
+
+
+class Folded(msgspec.Struct, kw_only=True):
+    """What folding one event came to. `close_requests`: dispatched contacts the sender must end."""
+
+    state: DebtorState
+    hold_changes: list[HoldChange] = []
+    facts: list[Fact] = []
+    work_items: list[WorkItemDraft] = []
+    touched_contacts: set[UUID] = set()
+    cancelled: list[Cancelled] = []
+    close_requests: list[UUID] = []
+
+
+class VerdictKind(StrEnum):
+    """What happens to one debt now."""
+
+    CONTACT = "contact"
+    WAIT = "wait"
+    STOP = "stop"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The decision about one debt; `until` is when waiting may end (None: until an event)."""
+
+    kind: VerdictKind
+    reasons: tuple[Reason, ...]
+    until: datetime | None = None
+
+
+class ContactPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A contact to record: planned, or (in `Decision.withheld`) decided not to happen.
+
+    [not_before, not_after) is the lawful window in which it is due; priority: higher goes first.
+    """
+
+    contact_id: UUID
+    k: int
+    channel: str
+    account_id: str
+    portfolio_id: str
+    step_key: str
+    stage: int
+    template_id: str
+    content_class: str
+    items: tuple[Item, ...]
+    due_at: datetime
+    not_before: datetime
+    not_after: datetime
+    local_date: date
+    priority: int
+    reasons: tuple[Reason, ...]
+
+
+class Decision(msgspec.Struct, kw_only=True):
+    """What to do for one debtor at `now`. The state that was passed in is already changed.
+
+    `withheld` contacts are final on arrival: record each as planned and withheld at once.
+    `wake_at` is the earliest instant at which the answer may differ without a new event.
+    """
+
+    contacts: list[ContactPlan] = []
+    withheld: list[ContactPlan] = []
+    cancel: list[Cancelled] = []
+    per_debt: dict[str, Verdict] = {}
+    facts: list[Fact] = []
+    work_items: list[WorkItemDraft] = []
+    wake_at: datetime | None = None
+
+
+class Go(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The licence for one contact: everything the task and its permit need, frozen at `now`."""
+
+    address: str
+    locale: str
+    template_id: str
+    template_version: int
+    values: dict[str, str]
+    not_before: datetime
+    not_after: datetime
+    local_date: date
+    versions: dict[str, str]
+    subjects: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+
+
+class Defer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Not now: look again at `until`; `not_after` is the end of that later window."""
+
+    until: datetime
+    not_after: datetime
+    local_date: date
+    reasons: tuple[Reason, ...]
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Not at all: `kind` is withheld, cancelled or expired (a certain non-send)."""
+
+    kind: str
+    reasons: tuple[Reason, ...]
