@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.policy.state import HoldChange
 from shared.events.envelope import Envelope, encode
 from shared.events.hold import Hold, subject_of
 from shared.events.identities import fact_id
@@ -39,15 +40,6 @@ class NewHold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     until: datetime | None = None
     origin: str = "scheduler"
-
-
-class HoldChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one hold: `state` is active (confirmed, maybe narrowed) or lifted."""
-
-    hold_id: UUID
-    state: str
-    reason: str
-    until: datetime | None = None
 
 
 async def place(conn: Connection, holds: Sequence[NewHold]) -> list[Hold]:

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events.contact import WorkItemFact
+from services.scheduler.policy.state import WorkItemDraft
+from shared.events.contact import Reason, WorkItemFact
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import fact_id
 from shared.events.topics import CONTACT_EVENTS
@@ -23,7 +24,7 @@ PAGE_ITEMS_MAX = 200  # one screen of a console and then some; pages follow by c
 
 
 class NewWorkItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that needs a human. `body` holds ids and codes for the console, no addresses.
+    """Something that needs a human. `reasons` hold rules and codes for the console, no addresses.
 
     `work_item_id` is `fact_id(cause, kind)`; `opened_at` is law time.
     """
@@ -36,7 +37,7 @@ class NewWorkItem(msgspec.Struct, frozen=True, kw_only=True):
     debt_id: UUID | None = None
     contact_id: UUID | None = None
     event_id: UUID | None = None
-    body: dict[str, str] = {}
+    reasons: tuple[Reason, ...] = ()
     deadline: datetime | None = None
 
 
@@ -53,24 +54,54 @@ class WorkItem(NewWorkItem, frozen=True, kw_only=True):
 
 
 _COLUMNS = """work_item_id, tenant_id, kind, state, debtor_id, debt_id, contact_id, event_id,
-    body, opened_at, deadline, claimed_by, claimed_at, decision, note, closed_by, closed_at"""
+    reasons, opened_at, deadline, claimed_by, claimed_at, decision, note, closed_by, closed_at"""
 
 
-async def open(conn: Connection, items: Sequence[NewWorkItem]) -> list[UUID]:  # noqa: A001
-    """Open items that are not there yet, with their facts; return the ids really opened."""
+async def open_items(
+    conn: Connection, drafts: Sequence[WorkItemDraft], law: datetime, machine: datetime
+) -> list[tuple[str, Envelope]]:
+    """Open what the policy asks for; return the facts for the caller's outbox.
+
+    The debtors' rows must have been saved already: they say whose item it is.
+    """
+    rows = await conn.fetch(
+        "SELECT debtor_id, tenant_id FROM debtor WHERE debtor_id = ANY($1::uuid[])",
+        list({draft.debtor_id for draft in drafts}),
+    )
+    tenants = {row["debtor_id"]: row["tenant_id"] for row in rows}
+    items = [
+        NewWorkItem(
+            work_item_id=fact_id(draft.cause, draft.kind),
+            tenant_id=tenants[draft.debtor_id],
+            kind=draft.kind,
+            opened_at=law,
+            debtor_id=draft.debtor_id,
+            debt_id=draft.debt_id,
+            contact_id=draft.contact_id,
+            reasons=draft.reasons,
+        )
+        for draft in drafts
+    ]
+    return await open_new(conn, items, machine)
+
+
+async def open_new(
+    conn: Connection, items: Sequence[NewWorkItem], machine: datetime
+) -> list[tuple[str, Envelope]]:
+    """Open items that are not there yet; return their facts for the caller's outbox."""
     if not items:
         return []
     rows = await conn.fetch(
         """
         INSERT INTO work_item (work_item_id, tenant_id, kind, state, debtor_id, debt_id,
-                               contact_id, event_id, body, opened_at, deadline)
-        SELECT id, tenant, kind, 'open', debtor, debt, contact, event, body, opened, deadline
+                               contact_id, event_id, reasons, opened_at, deadline)
+        SELECT id, tenant, kind, 'open', debtor, debt, contact, event, reasons, opened, deadline
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[],
                     $7::uuid[], $8::bytea[], $9::timestamptz[], $10::timestamptz[])
-             AS u(id, tenant, kind, debtor, debt, contact, event, body, opened, deadline)
+             AS u(id, tenant, kind, debtor, debt, contact, event, reasons, opened, deadline)
         ORDER BY id
         ON CONFLICT (work_item_id) DO NOTHING
-        RETURNING work_item_id, platform.machine_now() AS machine_at
+        RETURNING work_item_id
         """,
         [i.work_item_id for i in items],
         [i.tenant_id for i in items],
@@ -79,18 +110,16 @@ async def open(conn: Connection, items: Sequence[NewWorkItem]) -> list[UUID]:  #
         [i.debt_id for i in items],
         [i.contact_id for i in items],
         [i.event_id for i in items],
-        [msgspec.json.encode(i.body) for i in items],
+        [msgspec.json.encode(i.reasons) for i in items],
         [i.opened_at for i in items],
         [i.deadline for i in items],
     )
-    opened = {row["work_item_id"]: row["machine_at"] for row in rows}
-    facts = {
-        i.work_item_id: _fact("work_item.opened.v1", i, i.opened_at, opened[i.work_item_id])
-        for i in items
-        if i.work_item_id in opened
-    }
-    await outbox.append(conn, [(CONTACT_EVENTS.name, fact) for fact in facts.values()])
-    return list(facts)
+    opened = {row["work_item_id"] for row in rows}
+    distinct = {i.work_item_id: i for i in items if i.work_item_id in opened}
+    return [
+        (CONTACT_EVENTS.name, _fact("work_item.opened.v1", i, i.opened_at, machine))
+        for i in distinct.values()
+    ]
 
 
 async def claim(
@@ -225,5 +254,5 @@ def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> E
 
 def _item(row: object) -> WorkItem:
     values = {name: row[name] for name in WorkItem.__struct_fields__}  # type: ignore[index]
-    values["body"] = msgspec.json.decode(values["body"], type=dict[str, str])
+    values["reasons"] = msgspec.json.decode(values["reasons"], type=tuple[Reason, ...])
     return WorkItem(**values)

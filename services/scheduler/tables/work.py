@@ -17,7 +17,7 @@ def describe(metadata: MetaData) -> None:
         Column("debt_id", Uuid),
         Column("contact_id", Uuid),
         Column("event_id", Uuid),
-        Column("body", LargeBinary, nullable=False),
+        Column("reasons", LargeBinary, nullable=False),
         Column("opened_at", instant, nullable=False),
         Column("deadline", instant),
         Column("claimed_by", Text),

@@ -114,7 +114,7 @@ STATEMENTS = (
         debt_id uuid,
         contact_id uuid,
         event_id uuid,
-        body bytea NOT NULL,
+        reasons bytea NOT NULL,
         opened_at timestamptz NOT NULL,
         deadline timestamptz,
         claimed_by text,
