@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.scheduler.policy.decision import Decision
+from services.scheduler.policy.decision import ContactPlan, Decision
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState
 from shared.events.hold import Hold
+
+__all__ = ["ContactPlan", "Decision", "decide"]
 
 
 def decide(

@@ -11,33 +11,15 @@ from uuid import UUID
 import msgspec
 
 from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
-from shared.events.contact import Item, Reason
+from shared.events.contact import DebtFact, Item, Reason
+from shared.events.states import ContactState
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A conclusion about one debt, for `debt.<name>.v1`; the planner adds ids and machine time.
-
-    `type` is debt.stage_advanced.v1, debt.promise_kept.v1 or debt.promise_broken.v1.
-    `discriminator` makes its identity with `identities.fact_id(debt_id, type, discriminator)`.
-    """
-
-    type: str
-    debt_id: UUID
-    portfolio_id: str
-    episode: int
-    discriminator: str
-    stage: int | None = None
-    promise_event_id: UUID | None = None
-    amount: int | None = None
-    currency: str | None = None
-    reasons: tuple[Reason, ...] = ()
-
-
-class Cancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A planned contact that no longer stands; it was marked cancelled in the state."""
-
-    contact_id: UUID
-    reasons: tuple[Reason, ...]
+# A conclusion about one debt: ("debt.stage_advanced.v1", DebtFact). `machine_at` repeats law time:
+# the policy knows no other clock; the planner may replace it.
+Fact = tuple[str, DebtFact]
+# A planned contact that no longer stands: (contact_id, reasons); the state already says cancelled.
+Cancelled = tuple[UUID, tuple[Reason, ...]]
 
 
 class Folded(msgspec.Struct, kw_only=True):
@@ -115,6 +97,7 @@ class Go(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     locale: str
     template_id: str
     template_version: int
+    content_class: str
     values: dict[str, str]
     not_before: datetime
     not_after: datetime
@@ -134,7 +117,12 @@ class Defer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Not at all: `kind` is withheld, cancelled or expired (a certain non-send)."""
+    """Not at all: `outcome` is WITHHELD, CANCELLED or EXPIRED (a certain non-send)."""
 
-    kind: str
+    outcome: ContactState
     reasons: tuple[Reason, ...]
+
+    @property
+    def kind(self) -> str:
+        """Name of the outcome as facts spell it: withheld, cancelled, expired."""
+        return self.outcome.name.lower()

@@ -9,6 +9,8 @@ from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState
 from shared.events.hold import Hold
 
+__all__ = ["Defer", "Drop", "Go", "gate"]
+
 
 def gate(
     state: DebtorState,

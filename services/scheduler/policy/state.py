@@ -117,6 +117,7 @@ class DebtState(Compact):
     `cancel_stamp` later than `stamp` (the newest registration) means cancelled.
     """
 
+    debt_id: UUID
     portfolio_id: str = ""
     registered: bool = False
     debt_ref: str = ""
