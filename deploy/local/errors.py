@@ -2,4 +2,4 @@
 
 
 class CannotRun(Exception):  # noqa: N818 - it reads as the sentence it prints
-    """One line that says what is in the way and what to do about it; printed without a traceback."""
+    """One line that says what is in the way and what to do; printed without a traceback."""

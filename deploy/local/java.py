@@ -41,7 +41,8 @@ def _from_machine() -> Path:
         if candidate.exists() and _version(candidate) >= VERSION_MIN:
             return candidate
     raise CannotRun(
-        f"no Java {VERSION_MIN} or later: run `make setup`, set JAVA_HOME, or set KAFKA_BOOTSTRAP=host:port"
+        f"no Java {VERSION_MIN} or later: run `make setup`, set JAVA_HOME, "
+        "or set KAFKA_BOOTSTRAP=host:port"
     )
 
 

@@ -44,14 +44,18 @@ def own_folder(path: Path) -> Path:
         raise CannotRun(unwritable(path, error)) from error
     if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise CannotRun(
-            f"{path} belongs to somebody else or is writable by others: delete it or set XDG_CACHE_HOME"
+            f"{path} belongs to somebody else or is writable by others: "
+            "delete it or set XDG_CACHE_HOME"
         )
     return path
 
 
 def unwritable(path: Path, error: OSError) -> str:
     """The one line for a disk that takes no writing."""
-    return f"cannot write to {path} ({error.strerror}): free the disk or set XDG_CACHE_HOME and TMPDIR elsewhere"
+    return (
+        f"cannot write to {path} ({error.strerror}): "
+        "free the disk, or work in a clone and with an XDG_CACHE_HOME on another"
+    )
 
 
 def enterable(path: Path) -> bool:
@@ -89,7 +93,7 @@ def hand_over(path: Path) -> None:
 
 
 def run_folder(name: str) -> Path:
-    """A new folder for one run (data, logs); below `.regua` of the clone when servers may enter it."""
+    """A new folder for one run (data, logs); below the clone's `.regua` if servers may enter it."""
     home = Path.cwd() / ".regua"
     parent = home if enterable(Path.cwd()) and os.access(Path.cwd(), os.W_OK) else cache() / "runs"
     try:

@@ -121,18 +121,18 @@ class Process:
         except OSError:
             return "(no log)"
 
+    def said(self) -> str:
+        """Where its log is and how it ends, for an error message."""
+        return f"log {self.log}:\n{self.tail()}"
+
     def wait_until(self, ready: Callable[[], bool], *, seconds_max: float) -> None:
-        """Poll `ready` until it says yes; raises with the log's tail when it dies or time runs out."""
+        """Poll `ready` until it says yes; raises with the log's tail when that cannot be."""
         deadline = time.monotonic() + seconds_max
         while not ready():
             if not self.alive and not ready():
-                raise CannotRun(
-                    f"{self.name} ended with exit code {self.exit_code}; log {self.log}:\n{self.tail()}"
-                )
+                raise CannotRun(f"{self.name} ended with exit code {self.exit_code}; {self.said()}")
             if time.monotonic() > deadline:
-                raise CannotRun(
-                    f"{self.name} was not ready within {seconds_max:g} s; log {self.log}:\n{self.tail()}"
-                )
+                raise CannotRun(f"{self.name} not ready within {seconds_max:g} s; {self.said()}")
             time.sleep(POLL_SECONDS)
 
 

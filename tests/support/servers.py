@@ -13,12 +13,12 @@ from deploy.local.databases import Database
 
 T = TypeVar("T")
 # One password for all test roles: roles belong to the whole server, which runs may share.
-PASSWORD = "regua-tests"  # noqa: S105 - protects a throw-away server on 127.0.0.1
+PASSWORD = "regua-tests"
 PASSWORDS = dict.fromkeys(databases.SERVICES, PASSWORD)
 
 
 def now(work: Coroutine[Any, Any, T]) -> T:
-    """Finish a coroutine from a synchronous fixture, on a loop of its own in a thread of its own."""
+    """Finish a coroutine from a synchronous fixture: a loop and a thread of its own."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, work).result()
 
