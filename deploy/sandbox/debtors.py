@@ -1,0 +1,275 @@
+"""What happens after the provider accepted a message: receipts, replies, payments.
+
+In: accepted messages with the faults they met. Out: webhooks at their time, payments for the
+client system to collect. Short delays run on machine time, long ones on law time. One person is
+one phone number: who asked to be left alone stays silent, who paid does not pay again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+
+import msgspec
+
+from deploy.sandbox import behaviour, phrases
+from deploy.sandbox.behaviour import Plan, Profile
+from deploy.sandbox.clock import LawClock, machine_now
+from deploy.sandbox.faults import Fault
+from deploy.sandbox.messages import Message, Store, new_sid
+from deploy.sandbox.schedule import Schedule
+from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
+from deploy.sandbox.webhooks import Webhooks
+
+PAYMENTS_MAX = 1_000_000
+PROMISED_HOUR = time(15, 0, tzinfo=UTC)  # the hour of the promised day at which people pay
+EXPIRED_CODE = 30036
+
+# The provider's own opt-out words (English, the whole message): it blocks the pair of numbers.
+STOP_WORDS = frozenset(
+    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}
+)
+START_WORDS = frozenset({"START", "YES", "UNSTOP"})
+_FINAL = frozenset({"delivered", "undelivered"})
+_SILENCING = frozenset({"opt_out_keyword", "opt_out_words", "wrong_person", "dispute"})
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment that a debtor made at the client's counter: `fraction` of what was asked."""
+
+    seq: int
+    recipient: str
+    fraction: float
+    law_at: datetime
+    reason: str
+    contact_id: str | None = None
+    debtor_id: str | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One receipt: what it says, and after which delay it is told (law time when given)."""
+
+    status: str
+    code: int | None = None
+    wait_ms: float = 0.0
+    wait_law_seconds: float | None = None
+
+
+class Person(msgspec.Struct, gc=False):
+    """What the sandbox remembers of one phone number."""
+
+    messages: int = 0
+    silent: bool = False
+    paid: bool = False
+    last: Message | None = None
+
+
+class Debtors:
+    """Everybody who has a phone."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the world, named by the caller
+        self,
+        *,
+        store: Store,
+        webhooks: Webhooks,
+        clock: LawClock,
+        schedule: Schedule,
+        truth: TruthLog,
+        seed: str,
+    ) -> None:
+        """Live in this world, with `seed` as fate."""
+        self._store = store
+        self._webhooks = webhooks
+        self._clock = clock
+        self._schedule = schedule
+        self._truth = truth
+        self._seed = seed
+        self._people: dict[str, Person] = {}
+        self.profile = Profile()
+        self.payments: list[Payment] = []
+        self.receipts_open = 0
+
+    def accepted(self, message: Message, faults: tuple[Fault, ...]) -> None:
+        """Live on from an accepted message."""
+        person = self._people.setdefault(message.to, Person())
+        person.messages += 1
+        person.last = message
+        plan = behaviour.plan(self.profile, self._seed, message.to, person.messages)
+        lost = any(fault.kind == "lose_receipts" for fault in faults)
+        copies = 2 if any(fault.kind == "duplicate_receipt" for fault in faults) else 1
+        steps = receipts(plan, message.validity_seconds, self.profile.statuses, faults)
+        self._walk(message, steps, copies=0 if lost else copies, plan=plan)
+
+    def reply(self, recipient: str, text: str, intent: str | None) -> bool:
+        """Send a text from `recipient` to the number that wrote last; False when none did."""
+        person = self._people.get(recipient)
+        if person is None or person.last is None:
+            return False
+        self._write(person.last, text, intent)
+        return True
+
+    # Receipts.
+
+    def _walk(self, message: Message, steps: list[Step], *, copies: int, plan: Plan) -> None:
+        """Take the first step at its time, then the rest."""
+        if not steps:
+            return
+        step = steps[0]
+
+        def fire() -> None:
+            self._tell(message, steps, copies=copies, plan=plan)
+
+        if step.wait_law_seconds is not None:
+            wait = timedelta(seconds=step.wait_law_seconds)
+            self._clock.stamp(lambda law: self._schedule.at(law + wait, self._counted(fire)))
+            return
+        self.receipts_open += 1
+        loop = asyncio.get_running_loop()
+        if step.wait_ms:
+            loop.call_later(step.wait_ms / 1_000, fire)
+        else:
+            loop.call_soon(fire)
+
+    def _counted(self, fire: Callable[[], None]) -> Callable[[], None]:
+        def counted() -> None:
+            self.receipts_open += 1
+            fire()
+
+        return counted
+
+    def _tell(self, message: Message, steps: list[Step], *, copies: int, plan: Plan) -> None:
+        step = steps[0]
+        message.updated = self._clock.now
+        if message.status not in _FINAL:
+            message.status, message.error_code = step.status, step.code
+        if step.status == "sent":
+            message.sent = message.updated
+        if step.status == "delivered":
+            self._read(message, plan)
+        left = copies
+
+        def told(_: int | None) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self.receipts_open -= 1
+                self._walk(message, steps[1:], copies=copies, plan=plan)
+
+        if not copies:
+            told(None)
+        for _ in range(copies):
+            self._webhooks.status(message, step.status, step.code, told)
+
+    # People.
+
+    def _read(self, message: Message, plan: Plan) -> None:
+        """Decide what the person does about a message that arrived."""
+        if plan.intent is None and not plan.pays:
+            return
+
+        def when(law: datetime) -> None:
+            if plan.intent is not None:
+                at = law + timedelta(seconds=plan.reply_seconds)
+                self._schedule.at(at, lambda: self._answer(message, plan, at))
+            if plan.pays:
+                at_pay = law + timedelta(seconds=plan.pay_seconds)
+                self._schedule.at(
+                    at_pay, lambda: self._pay(message, plan.pay_fraction, at_pay, "by itself")
+                )
+
+        self._clock.stamp(when)
+
+    def _answer(self, message: Message, plan: Plan, law_at: datetime) -> None:
+        person = self._people[message.to]
+        if person.silent or person.paid or plan.intent is None:
+            return
+        spanish = behaviour.speaks_spanish(self.profile, self._seed, message.to)
+        language = phrases.language_of(message.to, spanish=spanish)
+        reply = phrases.compose(
+            plan.intent, language, message.body, law_at.date(), self.profile.promise_days, plan.luck
+        )
+        if plan.intent in _SILENCING:
+            person.silent = True
+        if reply.due is not None and plan.promise_kept:
+            due = datetime.combine(reply.due, PROMISED_HOUR)
+            fraction = reply.fraction or 1.0
+            self._schedule.at(due, lambda: self._pay(message, fraction, due, "promised"))
+        if plan.intent == "paid" and plan.luck % 2:
+            self._pay(message, 1.0, law_at, "said so")
+        self._write(message, reply.text, plan.intent)
+
+    def _pay(self, message: Message, fraction: float, law_at: datetime, reason: str) -> None:
+        person = self._people[message.to]
+        if person.paid or person.silent or len(self.payments) >= PAYMENTS_MAX:
+            return
+        person.paid = fraction >= 1.0
+        self.payments.append(
+            Payment(
+                seq=len(self.payments) + 1,
+                recipient=message.to,
+                fraction=fraction,
+                law_at=law_at,
+                reason=reason,
+                contact_id=message.contact_id,
+                debtor_id=message.debtor_id,
+            )
+        )
+        entry = self._truth.open(
+            Entry(
+                seq=0,
+                kind="payment",
+                provider="debtor",
+                machine_at=machine_now(),
+                contact_id=message.contact_id,
+                attempt_id=message.attempt_id,
+                debtor_id=message.debtor_id,
+                recipient=recipient_digest(self._seed, message.to),
+            )
+        )
+        self._clock.stamp(lambda law: self._truth.settle(entry, law))
+
+    def _write(self, about: Message, text: str, intent: str | None) -> None:
+        """Send `text` from the person back to the number that wrote `about`."""
+        word = text.strip().upper()
+        if word in STOP_WORDS:
+            self._store.opted_out.add((about.from_, about.to))
+        elif word in START_WORDS:
+            self._store.opted_out.discard((about.from_, about.to))
+        inbound = Message(
+            sid=new_sid(),
+            account=about.account,
+            from_=about.to,
+            to=about.from_,
+            body=text,
+            created=self._clock.now,
+            status="received",
+            direction="inbound",
+        )
+        self._store.add(inbound)
+        number = self._store.numbers.get((about.account.sid, about.from_))
+        if number is not None and number.inbound_url:
+            self._webhooks.inbound(number.inbound_url, inbound, intent, about)
+
+
+def receipts(
+    plan: Plan, validity_seconds: int, statuses: tuple[str, ...], faults: tuple[Fault, ...]
+) -> list[Step]:
+    """Return the receipts of a message in the order they are told."""
+    steps = [Step("sent", wait_ms=plan.sent_ms)] if "sent" in statuses else []
+    if "queued" in statuses:
+        steps.insert(0, Step("queued"))
+    if plan.outcome == "undelivered":
+        steps.append(Step("undelivered", plan.code, plan.final_ms))
+    elif plan.outcome == "delivered":
+        wait = plan.final_law_seconds
+        if wait is not None and wait > validity_seconds:
+            steps.append(Step("undelivered", EXPIRED_CODE, 0.0, float(validity_seconds)))
+        else:
+            steps.append(Step("delivered", None, plan.final_ms, wait))
+    late = next((fault for fault in faults if fault.kind == "late_receipt"), None)
+    if late is not None and steps:
+        steps[-1] = msgspec.structs.replace(
+            steps[-1], wait_ms=late.seconds * 1_000, wait_law_seconds=late.law_seconds
+        )
+    if any(fault.kind == "reorder_receipts" for fault in faults):
+        steps.reverse()
+    return steps
