@@ -1,0 +1,138 @@
+"""Folding and deciding: one batch of events of one shard, in one fenced transaction.
+
+In: events of debt.events.v1 and contact.events.v1 that were not folded yet, or debtors whose
+instant has come. Out: new states, planned contacts, lifted or confirmed holds, work items, facts.
+Nothing here reads a topic or commits: `services.scheduler.planner` does.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.scheduler.policy.fold import fold
+from services.scheduler.policy.rulebook import Rulebook
+from services.scheduler.policy.state import DebtorState
+from services.scheduler.store import planning as store
+from services.scheduler.working_set import SOURCE, WorkingSet
+from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactDecided, Permit
+from shared.events.debt import DEBT_EVENT_TYPES
+from shared.events.envelope import Envelope, UnreadableEvent, decode
+from shared.events.states import ContactState
+
+RulebookOf = Callable[[str], Rulebook]
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One event to fold: its envelope and decoded data."""
+
+    envelope: Envelope
+    event: msgspec.Struct
+    debtor_id: UUID
+
+
+def read(envelope: Envelope) -> Incoming | None:
+    """Decode an event for folding; None when the planner has nothing to learn from it.
+
+    Raise `UnreadableEvent` when the type is ours and the data is not readable. Unknown types are
+    a newer producer's and are passed over.
+    """
+    if envelope.source == SOURCE and envelope.type in CONTACT_FACT_TYPES:
+        return None  # our own facts: the state already says so
+    shape = DEBT_EVENT_TYPES.get(envelope.type) or CONTACT_FACT_TYPES.get(envelope.type)
+    if shape is None:
+        return None
+    event = decode(envelope.data, shape)
+    debtor_id = getattr(event, "debtor_id", None)
+    if debtor_id is None:
+        msg = "event names no debtor"
+        raise UnreadableEvent(msg)
+    return Incoming(envelope, event, debtor_id)
+
+
+async def plan_events(
+    ws: WorkingSet, incoming: Sequence[Incoming], rulebook_of: RulebookOf
+) -> None:
+    """Fold the events, then decide once for every debtor they touched, and save."""
+    touched = dict.fromkeys(item.debtor_id for item in incoming)
+    await ws.load(touched)
+    handed_back: list[tuple[UUID, datetime | None, bool, int]] = []
+    for item in incoming:
+        if item.envelope.type == "contact.deferred.v1":
+            handed_back.append(_handed_back(item.event, ws.law))
+            continue
+        _fold_one(ws, item)
+    await ws.load_holds()
+    for debtor_id in touched:
+        state = ws.debtors.get(debtor_id)
+        if state is not None:
+            ws.decide(state, rulebook_of(state.tenant_id))
+    await ws.save(touched)
+    if handed_back:
+        await store.postpone_contacts(ws.conn, handed_back)
+
+
+async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], rulebook_of: RulebookOf) -> None:
+    """Decide anew for debtors whose instant has come, and save."""
+    due = list(debtor_ids)
+    await ws.load(due)
+    await ws.load_holds()
+    for debtor_id in due:
+        state = ws.debtors[debtor_id]
+        ws.decide(state, rulebook_of(state.tenant_id))
+    await ws.save(due)
+
+
+def _fold_one(ws: WorkingSet, item: Incoming) -> None:
+    envelope = item.envelope
+    folded = fold(
+        ws.debtors.get(item.debtor_id),
+        envelope.type,
+        envelope.id,
+        item.event,
+        tenant_id=envelope.tenant_id,
+        now=ws.law,
+    )
+    state = folded.state
+    ws.debtors[item.debtor_id] = state
+    ws.traces[item.debtor_id] = envelope.traceparent or ws.traces.get(item.debtor_id)
+    ws.hold_changes.extend(folded.hold_changes)
+    ws.work_items.extend(folded.work_items)
+    for kind, fact in folded.facts:
+        ws.conclude(state, kind, fact)
+    for ended, reasons in folded.cancelled:
+        ws.end_contact(state, ended, ContactState.CANCELLED, reasons)
+    for contact_id in folded.touched_contacts:
+        ws.raised(contact_id, int(state.contacts[str(contact_id)].state))
+    for contact_id in folded.close_requests:
+        _request_close(ws, state, contact_id)
+
+
+def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None:
+    """Ask the newer contact's sender to end it: evidence came late that the older one arrived."""
+    record = state.contacts[str(contact_id)]
+    permit = Permit(
+        issued_at=ws.machine,
+        not_before=record.due_at,
+        not_after=record.not_after,
+        local_date=record.local_date,
+        versions={},
+    )
+    request = CloseRequested(
+        contact_id=contact_id,
+        debtor_id=state.debtor_id,
+        tenant_id=state.tenant_id,
+        portfolio_id=record.portfolio_id,
+        channel=record.channel,
+        items=tuple(record.items),
+        permit=permit,
+        reason="late_evidence",
+    )
+    ws.hand_over(state, record.channel, "contact.close_requested.v1", request)
+
+
+def _handed_back(event: msgspec.Struct, now: datetime) -> tuple[UUID, datetime | None, bool, int]:
+    """A sender returned the contact unspent: same permit, handed over again at `until`."""
+    assert isinstance(event, ContactDecided)  # noqa: S101 - `read` decoded it by this type
+    return event.contact_id, event.until or now, True, 0

@@ -1,0 +1,215 @@
+"""One shard's worker: folds its records, dispatches its due contacts, wakes its due debtors.
+
+In: records put by the planner's fetch loop, and the clock. Out: one committed transaction per
+batch, each beginning with the shard row locked under our epoch. Infrastructure errors are retried
+for ever with a bounded pause; a record that cannot be folded is buried with its reason.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import asyncpg
+import msgspec
+
+from services.scheduler.dispatcher import Dispatch
+from services.scheduler.planning import Incoming, RulebookOf, plan_due, plan_events, read
+from services.scheduler.store import planning as store
+from services.scheduler.working_set import WorkingSet
+from shared.events.envelope import Envelope, UnreadableEvent
+from shared.events.topics import DEBT_EVENTS
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.records import Record
+from shared.postgres.engine import Connection, Pool
+from shared.telemetry import metrics
+from shared.telemetry.logs import get_logger
+
+BATCH_RECORDS_MAX = 1_000  # unnest and COPY gain nothing beyond (measured)
+DUE_DEBTORS_MAX = 500  # deciding 500 debtors takes some 50 ms: stops wait no longer for the lock
+IDLE_SECONDS = 0.05  # between looks at the clock when nothing arrives
+RETRY_SECONDS = 0.5  # after a lost database connection
+
+log = get_logger(__name__)
+
+# A constraint, a bad value: the batch itself is at fault, not the server.
+OURS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+INFRASTRUCTURE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What every worker of a process shares. `wake_relay` tells the outbox relay to look."""
+
+    pool: Pool
+    rulebook_of: RulebookOf
+    dispatch: Dispatch
+    dead_letters: DeadLetters
+    wake_relay: Callable[[], None]
+    observe_clock: Callable[..., None]
+
+
+class ShardWorker:
+    """Owns one shard until it is stopped or fenced."""
+
+    def __init__(self, position: store.ShardPosition, tools: ShardTools) -> None:
+        """Start at the offsets stored with the work."""
+        self._partition = position.partition
+        self._epoch = position.epoch
+        self.debt_offset = position.debt_offset
+        self.contact_offset = position.contact_offset
+        self._tools = tools
+        self._inbox: deque[Record] = deque()
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Queue records for folding."""
+        self._inbox.extend(records)
+        self._wake.set()
+
+    def waiting(self) -> int:
+        """How many records wait."""
+        return len(self._inbox)
+
+    def stop(self) -> None:
+        """Finish the transaction under way, then end."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until stopped; raise `Fenced` when the shard was taken over."""
+        while not self._stopping:
+            try:
+                busy = await self._cycle()
+            except OURS:
+                raise
+            except INFRASTRUCTURE as error:
+                log.warning("retry", shard=self._partition, error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if not busy:
+                self._wake.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._wake.wait()
+
+    async def _cycle(self) -> bool:
+        folded = await self._fold_inbox()
+        async with self._tools.pool.acquire() as conn:
+            contacts_due, debtors_due = await store.peek(conn, self._partition)
+            contacts_due = contacts_due or bool(
+                await self._tools.dispatch.rooms(conn, self._partition)
+            )
+        dispatched = await self._dispatch() if contacts_due else 0
+        woken = await self._wake_debtors() if debtors_due else 0
+        return bool(folded or dispatched or woken)
+
+    async def _fold_inbox(self) -> int:
+        if not self._inbox:
+            return 0
+        batch = [self._inbox[i] for i in range(min(len(self._inbox), BATCH_RECORDS_MAX))]
+        await self._fold(batch)
+        for _ in batch:
+            self._inbox.popleft()
+        return len(batch)
+
+    async def _fold(self, batch: Sequence[Record]) -> None:
+        """Fold a batch in one transaction; when it fails by its content, find the record."""
+        try:
+            await self._fold_once(batch)
+        except store.Fenced:
+            raise
+        except Exception as error:
+            if isinstance(error, INFRASTRUCTURE) and not isinstance(error, OURS):
+                raise
+            if len(batch) == 1:
+                reason = f"cannot be folded: {type(error).__name__}"
+                log.error("bury", shard=self._partition, reason=reason, exc_info=error)
+                await self._tools.dead_letters.bury(batch[0], reason, error)
+                await self._skip(batch[0])
+                return
+            middle = len(batch) // 2
+            await self._fold(batch[:middle])
+            await self._fold(batch[middle:])
+
+    async def _fold_once(self, batch: Sequence[Record]) -> None:
+        incoming: list[Incoming] = []
+        async with self._tools.pool.acquire() as conn, conn.transaction():
+            position = await store.lock_shard(
+                conn, partition=self._partition, epoch=self._epoch
+            )
+            debt, contact = position.debt_offset, position.contact_offset
+            for record in batch:
+                if record.topic == DEBT_EVENTS.name:
+                    if record.offset <= position.debt_offset:
+                        continue
+                    debt = max(debt, record.offset)
+                else:
+                    if record.offset <= position.contact_offset:
+                        continue
+                    contact = max(contact, record.offset)
+                item = await self._read(record)
+                if item is not None:
+                    incoming.append(item)
+            ws = await self._working_set(conn)
+            if incoming:
+                await plan_events(ws, incoming, self._tools.rulebook_of)
+            await store.save_offsets(
+                conn, partition=self._partition, debt_offset=debt, contact_offset=contact
+            )
+        self.debt_offset, self.contact_offset = debt, contact
+        metrics.EVENTS_FOLDED.inc(len(incoming))
+        self._tools.wake_relay()
+
+    async def _read(self, record: Record) -> Incoming | None:
+        try:
+            return read(Envelope.from_record(record.headers, record.value))
+        except UnreadableEvent as error:
+            await self._tools.dead_letters.bury(record, str(error), error)
+            return None
+
+    async def _skip(self, record: Record) -> None:
+        """Move past a buried record."""
+        async with self._tools.pool.acquire() as conn, conn.transaction():
+            position = await store.lock_shard(
+                conn, partition=self._partition, epoch=self._epoch
+            )
+            is_debt = record.topic == DEBT_EVENTS.name
+            self.debt_offset = max(position.debt_offset, record.offset if is_debt else -1)
+            self.contact_offset = max(position.contact_offset, -1 if is_debt else record.offset)
+            await store.save_offsets(
+                conn,
+                partition=self._partition,
+                debt_offset=self.debt_offset,
+                contact_offset=self.contact_offset,
+            )
+
+    async def _dispatch(self) -> int:
+        async with self._tools.pool.acquire() as conn, conn.transaction():
+            await store.lock_shard(conn, partition=self._partition, epoch=self._epoch)
+            ws = await self._working_set(conn)
+            count = await self._tools.dispatch.page(ws)
+        self._tools.wake_relay()
+        return count
+
+    async def _wake_debtors(self) -> int:
+        async with self._tools.pool.acquire() as conn, conn.transaction():
+            await store.lock_shard(conn, partition=self._partition, epoch=self._epoch)
+            ws = await self._working_set(conn)
+            due = await store.due_debtors(
+                conn, partition=self._partition, now=ws.law, limit=DUE_DEBTORS_MAX
+            )
+            if due:
+                await plan_due(ws, due, self._tools.rulebook_of)
+        self._tools.wake_relay()
+        return len(due)
+
+    async def _working_set(self, conn: Connection) -> WorkingSet:
+        law, machine = await store.clocks(conn)
+        self._tools.observe_clock(law, machine)
+        return WorkingSet(conn, partition=self._partition, law=law, machine=machine)

@@ -1,0 +1,333 @@
+"""The working set of one fenced transaction: debtors loaded, changed, and saved as whole batches.
+
+In: debtor states (one query), what folding, deciding and dispatching did to them. Out: rows of the
+planning store, facts in the outbox, hold changes and work items, all in the caller's transaction.
+Planner and dispatcher share it, so there is one way from a changed state to the tables.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.scheduler.policy import progress
+from services.scheduler.policy.decide import decide
+from services.scheduler.policy.decision import ContactPlan, Decision, Drop
+from services.scheduler.policy.rulebook import Rulebook
+from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
+from services.scheduler.store import holds as hold_store
+from services.scheduler.store import planning as store
+from services.scheduler.store import work as work_store
+from shared.events.contact import (
+    CloseRequested,
+    ContactDecided,
+    ContactTask,
+    DebtFact,
+    Reason,
+)
+from shared.events.envelope import Envelope, encode
+from shared.events.hold import Hold, subject_of
+from shared.events.identities import fact_id, time_ordered_id
+from shared.events.states import STATES, ContactState
+from shared.events.topics import CONTACT_EVENTS, TASKS_BY_CHANNEL
+from shared.postgres import outbox
+from shared.postgres.engine import Connection
+
+SOURCE = "regua/scheduler"
+
+_states = msgspec.json.Decoder(DebtorState)
+
+
+class WorkingSet:
+    """Debtors of one shard inside one transaction. Load, change, `save` once."""
+
+    def __init__(self, conn: Connection, *, partition: int, law: datetime, machine: datetime) -> None:
+        """Start an empty set at the clocks read after the shard was locked."""
+        self.conn = conn
+        self.partition = partition
+        self.law = law
+        self.machine = machine
+        self.debtors: dict[UUID, DebtorState] = {}
+        self.traces: dict[UUID, str | None] = {}
+        self.holds: dict[str, list[Hold]] = {}
+        self.hold_changes: list[HoldChange] = []
+        self.work_items: list[WorkItemDraft] = []
+        self._wakes: dict[UUID, datetime | None] = {}
+        self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
+        self._outgoing: list[tuple[str, Envelope]] = []
+        self._planned: list[tuple[DebtorState, ContactPlan]] = []
+        self._final: list[store.ContactRow] = []
+        self._raised: dict[UUID, int] = {}
+
+    async def load(self, debtor_ids: Iterable[UUID]) -> None:
+        """Load these debtors (unknown ones stay absent)."""
+        wanted = [key for key in debtor_ids if key not in self.debtors]
+        for debtor_id, raw in (await store.load_debtors(self.conn, wanted)).items():
+            state = _states.decode(raw)
+            self.debtors[debtor_id] = state
+            self._guarded[debtor_id] = _guard(state)
+
+    async def load_holds(self) -> None:
+        """Load the active holds that touch any loaded debtor, less those this set lifts."""
+        subjects: set[str] = set()
+        for state in self.debtors.values():
+            subjects.update(hold_subjects(state))
+        lifted = {change.hold_id for change in self.hold_changes if change.state == "lifted"}
+        for hold in await hold_store.active_for(self.conn, sorted(subjects)):
+            if hold.hold_id not in lifted:
+                self.holds.setdefault(hold.subject, []).append(hold)
+
+    def holds_of(self, state: DebtorState) -> list[Hold]:
+        """Active holds on this debtor's subjects."""
+        if not self.holds:
+            return []
+        return [hold for subject in hold_subjects(state) for hold in self.holds.get(subject, ())]
+
+    def decide(self, state: DebtorState, rulebook: Rulebook) -> Decision:
+        """Decide anew for one debtor and note everything that follows from it."""
+        decision = decide(state, rulebook, self.holds_of(state), self.law)
+        for contact_id, reasons in decision.cancel:
+            self.end_contact(state, contact_id, ContactState.CANCELLED, reasons)
+        for plan in decision.contacts:
+            self._planned.append((state, plan))
+        for plan in decision.withheld:
+            self._withheld(state, plan)
+        for kind, fact in decision.facts:
+            self.conclude(state, kind, fact)
+        self.work_items.extend(decision.work_items)
+        self._wakes[state.debtor_id] = decision.wake_at
+        return decision
+
+    def conclude(self, state: DebtorState, kind: str, fact: DebtFact) -> None:
+        """Put a conclusion of the policy, which knows no machine clock, into the outbox."""
+        self.state_fact(state, kind, msgspec.structs.replace(fact, machine_at=self.machine))
+
+    def state_fact(self, state: DebtorState, kind: str, fact: msgspec.Struct) -> None:
+        """Put a fact of the platform into the outbox, in law time."""
+        self._outgoing.append((CONTACT_EVENTS.name, self._envelope(state, kind, fact)))
+
+    def hand_over(self, state: DebtorState, channel: str, kind: str, task: msgspec.Struct) -> None:
+        """Put a task (or a request to close one) into the outbox of its channel."""
+        expires = task.permit.not_after if isinstance(task, ContactTask | CloseRequested) else None
+        envelope = self._envelope(state, kind, task, expires_at=expires)
+        self._outgoing.append((TASKS_BY_CHANNEL[channel].name, envelope))
+
+    def end_contact(
+        self,
+        state: DebtorState,
+        contact_id: UUID,
+        outcome: ContactState,
+        reasons: Sequence[Reason],
+    ) -> None:
+        """End a contact of which certainly nothing was sent, and say so."""
+        self.raised(contact_id, outcome)
+        self.state_fact(
+            state, f"contact.{outcome.name.lower()}.v1", self.decided(state, contact_id, reasons)
+        )
+
+    def raised(self, contact_id: UUID, to: int) -> None:
+        """Note that a contact's row moves to this state."""
+        self._raised[contact_id] = to
+
+    def decided(
+        self,
+        state: DebtorState,
+        contact_id: UUID,
+        reasons: Sequence[Reason],
+        *,
+        until: datetime | None = None,
+    ) -> ContactDecided:
+        """The fact about a decision on one contact of this debtor."""
+        record = state.contacts[str(contact_id)]
+        return ContactDecided(
+            contact_id=contact_id,
+            debtor_id=state.debtor_id,
+            portfolio_id=record.portfolio_id,
+            channel=record.channel,
+            items=tuple(record.items),
+            at=self.law,
+            machine_at=self.machine,
+            step_key=record.step_key,
+            stage=record.stage,
+            reasons=tuple(reasons),
+            due_at=record.due_at,
+            not_after=record.not_after,
+            until=until,
+            local_date=record.local_date,
+            manual=record.manual,
+        )
+
+    async def save(self, touched: Iterable[UUID]) -> None:
+        """Write everything back: slots first (they decide), then contacts, states and facts."""
+        await self._save_planned()
+        await self._save_raised()
+        changed = [self.debtors[key] for key in touched if key in self.debtors]
+        decided = [self._row(s) for s in changed if s.debtor_id in self._wakes]
+        if decided:
+            await store.save_debtors(self.conn, self.partition, decided)
+        moved = [(s.debtor_id, encode(s)) for s in changed if s.debtor_id not in self._wakes]
+        if moved:
+            await store.save_states(self.conn, moved)
+        if changed:
+            await self._save_debts(changed)
+        if self.hold_changes:
+            await hold_store.change(self.conn, self.hold_changes)
+        if self.work_items:
+            items = [self._work_item(draft) for draft in self.work_items]
+            self._outgoing.extend(await work_store.open_new(self.conn, items, self.machine))
+        if self._outgoing:
+            await outbox.append(self.conn, self._outgoing)
+
+    def _withheld(self, state: DebtorState, plan: ContactPlan) -> None:
+        """Record a contact that was decided against: planned and withheld at once, no slot."""
+        fact = self.decided(state, plan.contact_id, plan.reasons)
+        self.state_fact(state, "contact.planned.v1", fact)
+        self.state_fact(state, "contact.withheld.v1", fact)
+        self._final.append(self._contact_row(state, plan, ContactState.WITHHELD))
+
+    def _work_item(self, draft: WorkItemDraft) -> work_store.NewWorkItem:
+        state = self.debtors[draft.debtor_id]
+        return work_store.NewWorkItem(
+            work_item_id=fact_id(draft.cause, draft.kind),
+            tenant_id=state.tenant_id,
+            kind=draft.kind,
+            opened_at=self.law,
+            debtor_id=draft.debtor_id,
+            debt_id=draft.debt_id,
+            contact_id=draft.contact_id,
+            reasons=draft.reasons,
+        )
+
+    async def _save_planned(self) -> None:
+        if self._final:
+            await store.insert_contacts(self.conn, self.partition, self._final)
+        if not self._planned:
+            return
+        slots = [
+            store.Slot(
+                debt_id=item.debt_id,
+                episode=item.episode,
+                step_key=item.step_key,
+                channel=plan.channel,
+                contact_id=plan.contact_id,
+            )
+            for _, plan in self._planned
+            for item in plan.items
+        ]
+        await self._free_before_taking()
+        refused = await store.take_slots(self.conn, slots)
+        kept = []
+        for state, plan in self._planned:
+            if plan.contact_id in refused:
+                reason = Reason(rule="slot_taken", verdict="withheld")
+                drop = Drop(outcome=ContactState.WITHHELD, reasons=(reason,))
+                progress.dropped(state, plan.contact_id, drop, self.law)
+                self.end_contact(state, plan.contact_id, drop.outcome, drop.reasons)
+                continue
+            fact = self.decided(state, plan.contact_id, plan.reasons)
+            self.state_fact(state, "contact.planned.v1", fact)
+            kept.append(self._contact_row(state, plan))
+        if kept:
+            await store.insert_contacts(self.conn, self.partition, kept)
+
+    async def _free_before_taking(self) -> None:
+        freed = [key for key, to in self._raised.items() if STATES[ContactState(to)].frees_slot]
+        if freed:
+            await store.free_slots(self.conn, freed)
+
+    async def _save_raised(self) -> None:
+        if not self._raised:
+            return
+        await store.raise_contacts(self.conn, [(key, to, None) for key, to in self._raised.items()])
+        await self._free_before_taking()
+
+    async def _save_debts(self, changed: Sequence[DebtorState]) -> None:
+        rows = []
+        for state in changed:
+            before = self._guarded.get(state.debtor_id, {})
+            for key, after in _guard(state).items():
+                if before.get(key) == after:
+                    continue
+                debt = state.debts[key]
+                rows.append(
+                    store.DebtRow(
+                        debt_id=debt.debt_id,
+                        debtor_id=state.debtor_id,
+                        tenant_id=state.tenant_id,
+                        portfolio_id=debt.portfolio_id or "",
+                        episode=debt.episode,
+                        stage=debt.stage,
+                        status=debt.status,
+                    )
+                )
+        if rows:
+            await store.save_debts(self.conn, rows)
+
+    def _row(self, state: DebtorState) -> store.DebtorRow:
+        return store.DebtorRow(
+            debtor_id=state.debtor_id,
+            tenant_id=state.tenant_id,
+            wake_at=self._wakes[state.debtor_id],
+            state=encode(state),
+        )
+
+    def _contact_row(
+        self, state: DebtorState, plan: ContactPlan, to: ContactState = ContactState.PLANNED
+    ) -> store.ContactRow:
+        return store.ContactRow(
+            contact_id=plan.contact_id,
+            debtor_id=state.debtor_id,
+            tenant_id=state.tenant_id,
+            portfolio_id=plan.portfolio_id,
+            channel=plan.channel,
+            account_id=plan.account_id,
+            state=int(to),
+            priority=plan.priority,
+            wake_at=plan.due_at if to is ContactState.PLANNED else None,
+            not_after=plan.not_after,
+            traceparent=self.traces.get(state.debtor_id),
+        )
+
+    def _envelope(
+        self,
+        state: DebtorState,
+        kind: str,
+        fact: msgspec.Struct,
+        *,
+        expires_at: datetime | None = None,
+    ) -> Envelope:
+        return Envelope(
+            id=time_ordered_id(),
+            type=kind,
+            source=SOURCE,
+            time=self.law,
+            key=str(state.debtor_id),
+            tenant_id=state.tenant_id,
+            data=encode(fact),
+            traceparent=self.traces.get(state.debtor_id),
+            expires_at=expires_at,
+        )
+
+
+def hold_subjects(state: DebtorState) -> list[str]:
+    """Every subject whose hold touches this debtor, except addresses and templates.
+
+    Address holds come from STOP replies and mark the contact point itself when the planner folds
+    them; the sender obeys them at once. Templates are added by the gate, which knows the step.
+    """
+    tenant = state.tenant_id
+    portfolios = {debt.portfolio_id for debt in state.debts.values() if debt.portfolio_id}
+    channels = {point.channel for point in state.points}
+    return [
+        subject_of("everything"),
+        subject_of("tenant", tenant),
+        *(subject_of("portfolio", tenant, name) for name in sorted(portfolios)),
+        *(subject_of("channel", tenant, name) for name in sorted(channels)),
+        subject_of("debtor", tenant, str(state.debtor_id)),
+        *(subject_of("debt", tenant, key) for key in state.debts),
+    ]
+
+
+def _guard(state: DebtorState) -> dict[str, tuple[int, int, str]]:
+    return {key: (d.episode, d.stage, d.status) for key, d in state.debts.items()}
