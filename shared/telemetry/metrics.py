@@ -1,0 +1,65 @@
+"""Every metric of the platform, declared once: name with unit, meaning, bounded labels.
+
+In: nothing. Out: module constants that code increments (`metrics.HTTP_REFUSED.labels("auth")`), so
+that a misspelt metric is an import error. Labels are closed lists (route templates, channels,
+reasons): never an id, a name or an address. Hot paths bind their children once and count once per
+batch. Add yours to the section of your part.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+# Seconds. From one database round trip to the longest request we let live.
+_LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# --- process (shared.runtime, shared.clock, shared.directory) -------------------------------------
+COMPONENT_UP = Gauge(
+    "regua_component_up",
+    "1 while the named loop of this process runs, 0 when it stopped or crashed",
+    ["component"],
+    registry=REGISTRY,
+)
+COMPONENT_RESTARTS = Counter(
+    "regua_component_restarts_total",
+    "Times a loop that is not critical crashed and was started again",
+    ["component"],
+    registry=REGISTRY,
+)
+CLOCK_REFRESH_FAILURES = Counter(
+    "regua_clock_refresh_failures_total",
+    "Times the database clock could not be read; time runs on from the last reading",
+    registry=REGISTRY,
+)
+CONFIG_ENTRIES = Gauge(
+    "regua_config_entries",
+    "Configuration entries in memory, deleted ones left out",
+    ["kind"],
+    registry=REGISTRY,
+)
+CONFIG_UNREADABLE = Counter(
+    "regua_config_unreadable_total",
+    "Records of platform.config.v1 that could not be read and were passed over",
+    registry=REGISTRY,
+)
+
+# --- HTTP (shared.http) ---------------------------------------------------------------------------
+HTTP_SECONDS = Histogram(
+    "regua_http_request_duration_seconds",
+    "Time from the request's head to the last byte of the answer",
+    ["method", "route", "status"],
+    buckets=_LATENCY_SECONDS,
+    registry=REGISTRY,
+)
+HTTP_REFUSED = Counter(
+    "regua_http_refused_total",
+    "Requests turned away at the door, by reason: key, scope, size, depth, media, json",
+    ["reason"],
+    registry=REGISTRY,
+)
