@@ -12,23 +12,25 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.outbound import SOURCE
 from services.scheduler.planning import RulebookOf
 from services.scheduler.policy import progress
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.gate import gate
 from services.scheduler.policy.state import DebtorState
-from services.scheduler.store import planning as store
-from services.scheduler.working_set import SOURCE, WorkingSet
+from services.scheduler.store import contacts
+from services.scheduler.working_set import WorkingSet
 from shared.events.contact import CloseRequested, ContactTask, Permit
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import time_ordered_id
 from shared.events.states import ContactState
 from shared.events.topics import TASKS_BY_CHANNEL
 from shared.postgres import outbox
-from shared.postgres.engine import Connection
+from shared.postgres.connection import Connection
+from shared.telemetry import metrics
 
 PAGE_CONTACTS_MAX = 1_000  # one statement each way; larger pages gain nothing (measured on unnest)
-BUFFER_SECONDS = 4.0  # capacity of an account kept in Kafka: priorities act on what is not yet there
+BUFFER_SECONDS = 4.0  # of an account's capacity in Kafka: priorities act on the rest
 CLOSE_AFTER_WINDOW = timedelta(minutes=5)  # blueprint: final or unknown within 15 min of its window
 CLOSE_AGAIN_AFTER = timedelta(minutes=5)
 
@@ -49,9 +51,10 @@ class _Page:
     async def write(self, ws: WorkingSet) -> None:
         await ws.save(self.touched)
         if self.handed:
-            await store.dispatch_contacts(ws.conn, self.handed)
+            metrics.CONTACTS_HANDED_OVER.inc(len(self.handed))
+            await contacts.dispatch_contacts(ws.conn, self.handed)
         if self.postponed:
-            await store.postpone_contacts(ws.conn, self.postponed)
+            await contacts.postpone_contacts(ws.conn, self.postponed)
         if self.again:
             await outbox.append(ws.conn, self.again)
 
@@ -76,21 +79,19 @@ class Dispatch:
     async def rooms(self, conn: Connection, partition: int) -> list[tuple[str, str, int]]:
         """(tenant, account, room): how many due contacts each account may take now."""
         rooms = []
-        for account in await store.accounts_due(conn, partition):
+        for account in await contacts.accounts_due(conn, partition):
             room = self._budget(account.tenant_id, account.account_id) - account.under_way
             if room > 0:
-                rooms.append(
-                    (account.tenant_id, account.account_id, min(room, PAGE_CONTACTS_MAX))
-                )
+                rooms.append((account.tenant_id, account.account_id, min(room, PAGE_CONTACTS_MAX)))
         return rooms
 
     async def page(self, ws: WorkingSet) -> int:
         """Dispatch one page; return how many contacts were looked at."""
-        due = await store.open_due(
+        due = await contacts.open_due(
             ws.conn, partition=ws.partition, now=ws.law, limit=PAGE_CONTACTS_MAX
         )
         if rooms := await self.rooms(ws.conn, ws.partition):
-            due += await store.planned_due(
+            due += await contacts.planned_due(
                 ws.conn, partition=ws.partition, now=ws.law, rooms=rooms
             )
         if not due:
@@ -112,9 +113,9 @@ class Dispatch:
     def _budget(self, tenant_id: str, account_id: str) -> int:
         return max(1, int(self._rate_of(tenant_id, account_id) * BUFFER_SECONDS / self._shards))
 
-    def _dispatch_planned(self, ws: WorkingSet, contact: store.DueContact, page: _Page) -> None:
+    def _dispatch_planned(self, ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
         state = ws.debtors[contact.debtor_id]
-        ws.traces[contact.debtor_id] = contact.traceparent
+        ws.out.traces[contact.debtor_id] = contact.traceparent
         page.touched.add(contact.debtor_id)
         verdict = self._gate(ws, state, contact.contact_id)
         if isinstance(verdict, Go):
@@ -123,7 +124,7 @@ class Dispatch:
             progress.deferred(state, contact.contact_id, verdict, ws.law)
             page.postponed.append((contact.contact_id, verdict.until, False, 0))
             fact = ws.decided(state, contact.contact_id, verdict.reasons, until=verdict.until)
-            ws.state_fact(state, "contact.deferred.v1", fact)
+            ws.out.state_fact(state, "contact.deferred.v1", fact)
         else:
             progress.dropped(state, contact.contact_id, verdict, ws.law)
             ws.end_contact(state, contact.contact_id, verdict.outcome, verdict.reasons)
@@ -142,8 +143,9 @@ class Dispatch:
             subject_of_address,
         )
 
+
 def _hand_over(
-    ws: WorkingSet, state: DebtorState, contact: store.DueContact, go: Go
+    ws: WorkingSet, state: DebtorState, contact: contacts.DueContact, go: Go
 ) -> tuple[UUID, datetime, datetime, bytes]:
     """Reserve, permit, hand over: the task goes to the outbox, its row comes back."""
     progress.dispatched(state, contact.contact_id, go, ws.law)
@@ -174,15 +176,15 @@ def _hand_over(
         ),
         priority=contact.priority,
     )
-    ws.hand_over(state, record.channel, "contact.task.v1", task)
-    ws.state_fact(
+    ws.out.hand_over(state, record.channel, "contact.task.v1", task)
+    ws.out.state_fact(
         state, "contact.dispatched.v1", ws.decided(state, contact.contact_id, go.reasons)
     )
     closing = go.not_after + CLOSE_AFTER_WINDOW
     return contact.contact_id, closing, go.not_after, encode(task)
 
 
-def _chase(ws: WorkingSet, contact: store.DueContact, page: _Page) -> None:
+def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
     """Hand over again what a sender returned; ask to close what outlived its window."""
     if contact.task is None or contact.state >= ContactState.UNKNOWN:
         page.postponed.append((contact.contact_id, None, False, contact.closings))
@@ -203,14 +205,14 @@ def _chase(ws: WorkingSet, contact: store.DueContact, page: _Page) -> None:
         permit=task.permit,
         reason="window_over",
     )
-    ws.hand_over(
+    ws.out.hand_over(
         ws.debtors[contact.debtor_id], task.channel, "contact.close_requested.v1", request
     )
     wake = ws.law + CLOSE_AGAIN_AFTER
     page.postponed.append((contact.contact_id, wake, False, contact.closings + 1))
 
 
-def _envelope(ws: WorkingSet, task: ContactTask, contact: store.DueContact) -> Envelope:
+def _envelope(ws: WorkingSet, task: ContactTask, contact: contacts.DueContact) -> Envelope:
     return Envelope(
         id=time_ordered_id(),
         type="contact.task.v1",

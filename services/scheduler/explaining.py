@@ -5,21 +5,22 @@ policy's own answer, from the code that plans and dispatches (`policy.explain` r
 copy). Nothing is written.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
-from services.scheduler.policy.explain import explain
+from services.scheduler.policy.explain import Explanation, explain
 from services.scheduler.policy.state import decode
 from services.scheduler.rulebooks import Rulebooks
+from services.scheduler.store import debtors, shards
 from services.scheduler.store import holds as hold_store
-from services.scheduler.store import planning as store
 from services.scheduler.working_set import hold_subjects
-from shared.postgres.engine import Connection
+from shared.postgres.connection import Connection
+
+AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 
 
-class NotFound(LookupError):
+class NotFound(LookupError):  # noqa: N818 - an answer, not a failure
     """This tenant has no such debtor, or nothing about it was planned yet."""
 
 
@@ -29,15 +30,20 @@ async def explain_debtor(
     *,
     tenant_id: str,
     debtor_id: UUID,
+    address_subject_of: AddressSubjectOf,
     at: datetime | None = None,
-) -> msgspec.Struct:
+) -> Explanation:
     """Explain one debtor at `at` (law time; None: now). Raise `NotFound`."""
-    states = await store.load_debtors(conn, [debtor_id])
+    states = await debtors.load_debtors(conn, [debtor_id])
     if debtor_id not in states:
         raise NotFound(str(debtor_id))
     state = decode(states[debtor_id])
     if tenant_id not in ("*", state.tenant_id):
         raise NotFound(str(debtor_id))
     holds = await hold_store.active_for(conn, hold_subjects(state))
-    law, _ = await store.clocks(conn)
-    return explain(state, rulebooks.of(state.tenant_id), holds, at or law)
+    law, _ = await shards.clocks(conn)
+
+    def address_subject(channel: str, address: str) -> str:
+        return address_subject_of(state.tenant_id, channel, address)
+
+    return explain(state, rulebooks.of(state.tenant_id), holds, at or law, address_subject)

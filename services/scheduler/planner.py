@@ -10,11 +10,11 @@ import asyncio
 from contextlib import suppress
 
 from services.scheduler.shard_worker import ShardTools, ShardWorker
-from services.scheduler.store import planning as store
+from services.scheduler.store import shards
 from shared.events.topics import CONTACT_EVENTS, DEBT_EVENTS
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.records import TopicPartition
-from shared.postgres.engine import Pool
+from shared.postgres.connection import Pool
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 class Planner:
     """Runs a `ShardWorker` for every shard that the consumer group gives to this process."""
 
-    def __init__(  # noqa: PLR0913 - one argument per part it is made of
+    def __init__(
         self,
         *,
         pool: Pool,
@@ -81,11 +81,11 @@ class Planner:
         """
         await self._stop_workers(list(self._workers))
         cluster = self._consumer.cluster_id or ""
-        shards = {number for topic, number in partitions if topic == DEBT_EVENTS.name}
+        numbers = {number for topic, number in partitions if topic == DEBT_EVENTS.name}
         resume: dict[TopicPartition, int] = {}
-        for shard in sorted(shards):
+        for shard in sorted(numbers):
             async with self._pool.acquire() as conn:
-                position = await store.take_over(
+                position = await shards.take_over(
                     conn, partition=shard, owner=self._owner, cluster_id=cluster
                 )
             resume[(DEBT_EVENTS.name, shard)] = position.debt_offset + 1
@@ -101,9 +101,9 @@ class Planner:
         await self._stop_workers([n for topic, n in partitions if topic == DEBT_EVENTS.name])
         metrics.SHARDS_OWNED.set(len(self._workers))
 
-    async def _stop_workers(self, shards: list[int]) -> None:
-        workers = [self._workers.pop(shard) for shard in shards if shard in self._workers]
-        tasks = [self._tasks.pop(shard) for shard in shards if shard in self._tasks]
+    async def _stop_workers(self, numbers: list[int]) -> None:
+        workers = [self._workers.pop(shard) for shard in numbers if shard in self._workers]
+        tasks = [self._tasks.pop(shard) for shard in numbers if shard in self._tasks]
         for worker in workers:
             worker.stop()
         if tasks:
@@ -119,7 +119,7 @@ class Planner:
             error = task.exception()
             if error is None:
                 continue
-            if isinstance(error, store.Fenced):
+            if isinstance(error, shards.Fenced):
                 log.warning("fenced", shard=shard)
                 continue
             raise error

@@ -11,11 +11,12 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.outbound import SOURCE
 from services.scheduler.policy.fold import fold
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState
-from services.scheduler.store import planning as store
-from services.scheduler.working_set import SOURCE, WorkingSet
+from services.scheduler.store import contacts
+from services.scheduler.working_set import WorkingSet
 from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactDecided, Permit
 from shared.events.debt import DEBT_EVENT_TYPES
 from shared.events.envelope import Envelope, UnreadableEvent, decode
@@ -70,7 +71,7 @@ async def plan_events(
             ws.decide(state, rulebook_of(state.tenant_id))
     await ws.save(touched)
     if handed_back:
-        await store.postpone_contacts(ws.conn, handed_back)
+        await contacts.postpone_contacts(ws.conn, handed_back)
 
 
 async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], rulebook_of: RulebookOf) -> None:
@@ -96,11 +97,11 @@ def _fold_one(ws: WorkingSet, item: Incoming) -> None:
     )
     state = folded.state
     ws.debtors[item.debtor_id] = state
-    ws.traces[item.debtor_id] = envelope.traceparent or ws.traces.get(item.debtor_id)
+    ws.out.traces[item.debtor_id] = envelope.traceparent or ws.out.traces.get(item.debtor_id)
     ws.hold_changes.extend(folded.hold_changes)
     ws.work_items.extend(folded.work_items)
     for kind, fact in folded.facts:
-        ws.conclude(state, kind, fact)
+        ws.out.conclude(state, kind, fact)
     for ended, reasons in folded.cancelled:
         ws.end_contact(state, ended, ContactState.CANCELLED, reasons)
     for contact_id in folded.touched_contacts:
@@ -112,9 +113,11 @@ def _fold_one(ws: WorkingSet, item: Incoming) -> None:
 def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None:
     """Ask the newer contact's sender to end it: evidence came late that the older one arrived."""
     record = state.contacts[str(contact_id)]
+    if record.not_before is None or record.not_after is None or record.local_date is None:
+        return  # never dispatched: there is nothing at a sender to end
     permit = Permit(
         issued_at=ws.machine,
-        not_before=record.due_at,
+        not_before=record.not_before,
         not_after=record.not_after,
         local_date=record.local_date,
         versions={},
@@ -129,7 +132,7 @@ def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None
         permit=permit,
         reason="late_evidence",
     )
-    ws.hand_over(state, record.channel, "contact.close_requested.v1", request)
+    ws.out.hand_over(state, record.channel, "contact.close_requested.v1", request)
 
 
 def _handed_back(event: msgspec.Struct, now: datetime) -> tuple[UUID, datetime | None, bool, int]:

@@ -15,13 +15,13 @@ import msgspec
 
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.planning import Incoming, RulebookOf, plan_due, plan_events, read
-from services.scheduler.store import planning as store
+from services.scheduler.store import debtors, shards
 from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
 from shared.events.topics import DEBT_EVENTS
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.records import Record
-from shared.postgres.engine import Connection, Pool
+from shared.postgres.connection import Connection, Pool
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
@@ -56,7 +56,7 @@ class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
 class ShardWorker:
     """Owns one shard until it is stopped or fenced."""
 
-    def __init__(self, position: store.ShardPosition, tools: ShardTools) -> None:
+    def __init__(self, position: shards.ShardPosition, tools: ShardTools) -> None:
         """Start at the offsets stored with the work."""
         self._partition = position.partition
         self._epoch = position.epoch
@@ -101,7 +101,7 @@ class ShardWorker:
     async def _cycle(self) -> bool:
         folded = await self._fold_inbox()
         async with self._tools.pool.acquire() as conn:
-            contacts_due, debtors_due = await store.peek(conn, self._partition)
+            contacts_due, debtors_due = await shards.peek(conn, self._partition)
             contacts_due = contacts_due or bool(
                 await self._tools.dispatch.rooms(conn, self._partition)
             )
@@ -122,14 +122,14 @@ class ShardWorker:
         """Fold a batch in one transaction; when it fails by its content, find the record."""
         try:
             await self._fold_once(batch)
-        except store.Fenced:
+        except shards.Fenced:
             raise
         except Exception as error:
             if isinstance(error, INFRASTRUCTURE) and not isinstance(error, OURS):
                 raise
             if len(batch) == 1:
                 reason = f"cannot be folded: {type(error).__name__}"
-                log.error("bury", shard=self._partition, reason=reason, exc_info=error)
+                log.error("bury", shard=self._partition, reason=reason)  # noqa: TRY400 - no values in logs
                 await self._tools.dead_letters.bury(batch[0], reason, error)
                 await self._skip(batch[0])
                 return
@@ -140,9 +140,7 @@ class ShardWorker:
     async def _fold_once(self, batch: Sequence[Record]) -> None:
         incoming: list[Incoming] = []
         async with self._tools.pool.acquire() as conn, conn.transaction():
-            position = await store.lock_shard(
-                conn, partition=self._partition, epoch=self._epoch
-            )
+            position = await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             debt, contact = position.debt_offset, position.contact_offset
             for record in batch:
                 if record.topic == DEBT_EVENTS.name:
@@ -159,7 +157,7 @@ class ShardWorker:
             ws = await self._working_set(conn)
             if incoming:
                 await plan_events(ws, incoming, self._tools.rulebook_of)
-            await store.save_offsets(
+            await shards.save_offsets(
                 conn, partition=self._partition, debt_offset=debt, contact_offset=contact
             )
         self.debt_offset, self.contact_offset = debt, contact
@@ -176,13 +174,11 @@ class ShardWorker:
     async def _skip(self, record: Record) -> None:
         """Move past a buried record."""
         async with self._tools.pool.acquire() as conn, conn.transaction():
-            position = await store.lock_shard(
-                conn, partition=self._partition, epoch=self._epoch
-            )
+            position = await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             is_debt = record.topic == DEBT_EVENTS.name
             self.debt_offset = max(position.debt_offset, record.offset if is_debt else -1)
             self.contact_offset = max(position.contact_offset, -1 if is_debt else record.offset)
-            await store.save_offsets(
+            await shards.save_offsets(
                 conn,
                 partition=self._partition,
                 debt_offset=self.debt_offset,
@@ -191,7 +187,7 @@ class ShardWorker:
 
     async def _dispatch(self) -> int:
         async with self._tools.pool.acquire() as conn, conn.transaction():
-            await store.lock_shard(conn, partition=self._partition, epoch=self._epoch)
+            await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             ws = await self._working_set(conn)
             count = await self._tools.dispatch.page(ws)
         self._tools.wake_relay()
@@ -199,9 +195,9 @@ class ShardWorker:
 
     async def _wake_debtors(self) -> int:
         async with self._tools.pool.acquire() as conn, conn.transaction():
-            await store.lock_shard(conn, partition=self._partition, epoch=self._epoch)
+            await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             ws = await self._working_set(conn)
-            due = await store.due_debtors(
+            due = await debtors.due_debtors(
                 conn, partition=self._partition, now=ws.law, limit=DUE_DEBTORS_MAX
             )
             if due:
@@ -210,6 +206,6 @@ class ShardWorker:
         return len(due)
 
     async def _working_set(self, conn: Connection) -> WorkingSet:
-        law, machine = await store.clocks(conn)
+        law, machine = await shards.clocks(conn)
         self._tools.observe_clock(law, machine)
         return WorkingSet(conn, partition=self._partition, law=law, machine=machine)

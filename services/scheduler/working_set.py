@@ -11,30 +11,25 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.outbound import Outbound
 from services.scheduler.policy import progress
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import ContactPlan, Decision, Drop
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
+from services.scheduler.store import contacts, debtors
 from services.scheduler.store import holds as hold_store
-from services.scheduler.store import planning as store
 from services.scheduler.store import work as work_store
 from shared.events.contact import (
-    CloseRequested,
     ContactDecided,
-    ContactTask,
-    DebtFact,
     Reason,
 )
-from shared.events.envelope import Envelope, encode
+from shared.events.envelope import encode
 from shared.events.hold import Hold, subject_of
-from shared.events.identities import fact_id, time_ordered_id
+from shared.events.identities import fact_id
 from shared.events.states import STATES, ContactState
-from shared.events.topics import CONTACT_EVENTS, TASKS_BY_CHANNEL
-from shared.postgres import outbox
-from shared.postgres.engine import Connection
-
-SOURCE = "regua/scheduler"
+from shared.postgres.connection import Connection
+from shared.telemetry import metrics
 
 _states = msgspec.json.Decoder(DebtorState)
 
@@ -42,28 +37,29 @@ _states = msgspec.json.Decoder(DebtorState)
 class WorkingSet:
     """Debtors of one shard inside one transaction. Load, change, `save` once."""
 
-    def __init__(self, conn: Connection, *, partition: int, law: datetime, machine: datetime) -> None:
+    def __init__(
+        self, conn: Connection, *, partition: int, law: datetime, machine: datetime
+    ) -> None:
         """Start an empty set at the clocks read after the shard was locked."""
         self.conn = conn
         self.partition = partition
         self.law = law
         self.machine = machine
         self.debtors: dict[UUID, DebtorState] = {}
-        self.traces: dict[UUID, str | None] = {}
+        self.out = Outbound(law=law, machine=machine)
         self.holds: dict[str, list[Hold]] = {}
         self.hold_changes: list[HoldChange] = []
         self.work_items: list[WorkItemDraft] = []
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
-        self._outgoing: list[tuple[str, Envelope]] = []
         self._planned: list[tuple[DebtorState, ContactPlan]] = []
-        self._final: list[store.ContactRow] = []
+        self._final: list[contacts.ContactRow] = []
         self._raised: dict[UUID, int] = {}
 
     async def load(self, debtor_ids: Iterable[UUID]) -> None:
         """Load these debtors (unknown ones stay absent)."""
         wanted = [key for key in debtor_ids if key not in self.debtors]
-        for debtor_id, raw in (await store.load_debtors(self.conn, wanted)).items():
+        for debtor_id, raw in (await debtors.load_debtors(self.conn, wanted)).items():
             state = _states.decode(raw)
             self.debtors[debtor_id] = state
             self._guarded[debtor_id] = _guard(state)
@@ -94,24 +90,10 @@ class WorkingSet:
         for plan in decision.withheld:
             self._withheld(state, plan)
         for kind, fact in decision.facts:
-            self.conclude(state, kind, fact)
+            self.out.conclude(state, kind, fact)
         self.work_items.extend(decision.work_items)
         self._wakes[state.debtor_id] = decision.wake_at
         return decision
-
-    def conclude(self, state: DebtorState, kind: str, fact: DebtFact) -> None:
-        """Put a conclusion of the policy, which knows no machine clock, into the outbox."""
-        self.state_fact(state, kind, msgspec.structs.replace(fact, machine_at=self.machine))
-
-    def state_fact(self, state: DebtorState, kind: str, fact: msgspec.Struct) -> None:
-        """Put a fact of the platform into the outbox, in law time."""
-        self._outgoing.append((CONTACT_EVENTS.name, self._envelope(state, kind, fact)))
-
-    def hand_over(self, state: DebtorState, channel: str, kind: str, task: msgspec.Struct) -> None:
-        """Put a task (or a request to close one) into the outbox of its channel."""
-        expires = task.permit.not_after if isinstance(task, ContactTask | CloseRequested) else None
-        envelope = self._envelope(state, kind, task, expires_at=expires)
-        self._outgoing.append((TASKS_BY_CHANNEL[channel].name, envelope))
 
     def end_contact(
         self,
@@ -122,7 +104,7 @@ class WorkingSet:
     ) -> None:
         """End a contact of which certainly nothing was sent, and say so."""
         self.raised(contact_id, outcome)
-        self.state_fact(
+        self.out.state_fact(
             state, f"contact.{outcome.name.lower()}.v1", self.decided(state, contact_id, reasons)
         )
 
@@ -165,25 +147,24 @@ class WorkingSet:
         changed = [self.debtors[key] for key in touched if key in self.debtors]
         decided = [self._row(s) for s in changed if s.debtor_id in self._wakes]
         if decided:
-            await store.save_debtors(self.conn, self.partition, decided)
+            await debtors.save_debtors(self.conn, self.partition, decided)
         moved = [(s.debtor_id, encode(s)) for s in changed if s.debtor_id not in self._wakes]
         if moved:
-            await store.save_states(self.conn, moved)
+            await debtors.save_states(self.conn, moved)
         if changed:
             await self._save_debts(changed)
         if self.hold_changes:
             await hold_store.change(self.conn, self.hold_changes)
         if self.work_items:
             items = [self._work_item(draft) for draft in self.work_items]
-            self._outgoing.extend(await work_store.open_new(self.conn, items, self.machine))
-        if self._outgoing:
-            await outbox.append(self.conn, self._outgoing)
+            self.out.add(await work_store.open_new(self.conn, items, self.machine))
+        await self.out.append(self.conn)
 
     def _withheld(self, state: DebtorState, plan: ContactPlan) -> None:
         """Record a contact that was decided against: planned and withheld at once, no slot."""
         fact = self.decided(state, plan.contact_id, plan.reasons)
-        self.state_fact(state, "contact.planned.v1", fact)
-        self.state_fact(state, "contact.withheld.v1", fact)
+        self.out.state_fact(state, "contact.planned.v1", fact)
+        self.out.state_fact(state, "contact.withheld.v1", fact)
         self._final.append(self._contact_row(state, plan, ContactState.WITHHELD))
 
     def _work_item(self, draft: WorkItemDraft) -> work_store.NewWorkItem:
@@ -201,11 +182,11 @@ class WorkingSet:
 
     async def _save_planned(self) -> None:
         if self._final:
-            await store.insert_contacts(self.conn, self.partition, self._final)
+            await contacts.insert_contacts(self.conn, self.partition, self._final)
         if not self._planned:
             return
         slots = [
-            store.Slot(
+            contacts.Slot(
                 debt_id=item.debt_id,
                 episode=item.episode,
                 step_key=item.step_key,
@@ -216,7 +197,7 @@ class WorkingSet:
             for item in plan.items
         ]
         await self._free_before_taking()
-        refused = await store.take_slots(self.conn, slots)
+        refused = await contacts.take_slots(self.conn, slots)
         kept = []
         for state, plan in self._planned:
             if plan.contact_id in refused:
@@ -226,20 +207,23 @@ class WorkingSet:
                 self.end_contact(state, plan.contact_id, drop.outcome, drop.reasons)
                 continue
             fact = self.decided(state, plan.contact_id, plan.reasons)
-            self.state_fact(state, "contact.planned.v1", fact)
+            self.out.state_fact(state, "contact.planned.v1", fact)
             kept.append(self._contact_row(state, plan))
         if kept:
-            await store.insert_contacts(self.conn, self.partition, kept)
+            metrics.CONTACTS_PLANNED.inc(len(kept))
+            await contacts.insert_contacts(self.conn, self.partition, kept)
 
     async def _free_before_taking(self) -> None:
         freed = [key for key, to in self._raised.items() if STATES[ContactState(to)].frees_slot]
         if freed:
-            await store.free_slots(self.conn, freed)
+            await contacts.free_slots(self.conn, freed)
 
     async def _save_raised(self) -> None:
         if not self._raised:
             return
-        await store.raise_contacts(self.conn, [(key, to, None) for key, to in self._raised.items()])
+        await contacts.raise_contacts(
+            self.conn, [(key, to, None) for key, to in self._raised.items()]
+        )
         await self._free_before_taking()
 
     async def _save_debts(self, changed: Sequence[DebtorState]) -> None:
@@ -251,7 +235,7 @@ class WorkingSet:
                     continue
                 debt = state.debts[key]
                 rows.append(
-                    store.DebtRow(
+                    debtors.DebtRow(
                         debt_id=debt.debt_id,
                         debtor_id=state.debtor_id,
                         tenant_id=state.tenant_id,
@@ -262,10 +246,10 @@ class WorkingSet:
                     )
                 )
         if rows:
-            await store.save_debts(self.conn, rows)
+            await debtors.save_debts(self.conn, rows)
 
-    def _row(self, state: DebtorState) -> store.DebtorRow:
-        return store.DebtorRow(
+    def _row(self, state: DebtorState) -> debtors.DebtorRow:
+        return debtors.DebtorRow(
             debtor_id=state.debtor_id,
             tenant_id=state.tenant_id,
             wake_at=self._wakes[state.debtor_id],
@@ -274,8 +258,8 @@ class WorkingSet:
 
     def _contact_row(
         self, state: DebtorState, plan: ContactPlan, to: ContactState = ContactState.PLANNED
-    ) -> store.ContactRow:
-        return store.ContactRow(
+    ) -> contacts.ContactRow:
+        return contacts.ContactRow(
             contact_id=plan.contact_id,
             debtor_id=state.debtor_id,
             tenant_id=state.tenant_id,
@@ -286,27 +270,7 @@ class WorkingSet:
             priority=plan.priority,
             wake_at=plan.due_at if to is ContactState.PLANNED else None,
             not_after=plan.not_after,
-            traceparent=self.traces.get(state.debtor_id),
-        )
-
-    def _envelope(
-        self,
-        state: DebtorState,
-        kind: str,
-        fact: msgspec.Struct,
-        *,
-        expires_at: datetime | None = None,
-    ) -> Envelope:
-        return Envelope(
-            id=time_ordered_id(),
-            type=kind,
-            source=SOURCE,
-            time=self.law,
-            key=str(state.debtor_id),
-            tenant_id=state.tenant_id,
-            data=encode(fact),
-            traceparent=self.traces.get(state.debtor_id),
-            expires_at=expires_at,
+            traceparent=self.out.traces.get(state.debtor_id),
         )
 
 

@@ -63,3 +63,25 @@ HTTP_REFUSED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+
+# --- planner (services.scheduler) -----------------------------------------------------------------
+SHARDS_OWNED = Gauge(
+    "regua_shards_owned",
+    "Shards (partition pairs) that this planner owns now",
+    registry=REGISTRY,
+)
+EVENTS_FOLDED = Counter(
+    "regua_events_folded_total",
+    "Events folded into debtor states",
+    registry=REGISTRY,
+)
+CONTACTS_PLANNED = Counter(
+    "regua_contacts_planned_total",
+    "Contacts planned",
+    registry=REGISTRY,
+)
+CONTACTS_HANDED_OVER = Counter(
+    "regua_contacts_handed_over_total",
+    "Contacts that passed the gate and went to their sender's topic with a permit",
+    registry=REGISTRY,
+)

@@ -1,7 +1,7 @@
-"""Planner and dispatcher rows: shards, debtor states, debts, contacts, slots.
+"""Contacts and their slots: planned, due, handed over, moved forward, never back.
 
-In: values from one fenced transaction. Out: rows, a page at a time. Every function is one
-statement over arrays; the caller owns the transaction and has locked its shard first.
+In: whole batches from one fenced transaction. Out: pages of due contacts, open tasks. One
+statement per function; the caller owns the transaction and has locked its shard.
 """
 
 from collections.abc import Sequence
@@ -10,41 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.postgres.engine import Connection
-
-
-class Fenced(Exception):  # noqa: N818 - a fact about ownership, not an error of ours
-    """Another process took the shard over: this one must drop what it was doing."""
-
-
-class ShardPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Who owns a shard and up to which offsets its events are folded (-1: none yet)."""
-
-    partition: int
-    epoch: int
-    debt_offset: int
-    contact_offset: int
-
-
-class DebtorRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One debtor's folded state and the law-time instant at which to look again."""
-
-    debtor_id: UUID
-    tenant_id: str
-    wake_at: datetime | None
-    state: bytes
-
-
-class DebtRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database itself guards of a debt: stage never falls."""
-
-    debt_id: UUID
-    debtor_id: UUID
-    tenant_id: str
-    portfolio_id: str
-    episode: int
-    stage: int
-    status: str
+from shared.postgres.connection import Connection
 
 
 class ContactRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,129 +65,6 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     step_key: str
     channel: str
     contact_id: UUID
-
-
-async def take_over(
-    conn: Connection, *, partition: int, owner: str, cluster_id: str
-) -> ShardPosition:
-    """Become the shard's owner: the epoch rises, so an older owner's next commit fails.
-
-    Offsets of another cluster (a broker that was emptied) mean nothing and start over.
-    """
-    row = await conn.fetchrow(
-        """
-        INSERT INTO shard AS s (partition, epoch, cluster_id, debt_offset, contact_offset, owner)
-        VALUES ($1, 1, $2, -1, -1, $3)
-        ON CONFLICT (partition) DO UPDATE SET
-            epoch = s.epoch + 1,
-            owner = EXCLUDED.owner,
-            taken_at = clock_timestamp(),
-            debt_offset = CASE WHEN s.cluster_id = EXCLUDED.cluster_id
-                               THEN s.debt_offset ELSE -1 END,
-            contact_offset = CASE WHEN s.cluster_id = EXCLUDED.cluster_id
-                                  THEN s.contact_offset ELSE -1 END,
-            cluster_id = EXCLUDED.cluster_id
-        RETURNING partition, epoch, debt_offset, contact_offset
-        """,
-        partition,
-        cluster_id,
-        owner,
-    )
-    return ShardPosition(**dict(row))
-
-
-async def lock_shard(conn: Connection, *, partition: int, epoch: int) -> ShardPosition:
-    """Lock the shard row first of all; raise `Fenced` when the epoch is no longer ours."""
-    row = await conn.fetchrow(
-        """
-        SELECT partition, epoch, debt_offset, contact_offset
-        FROM shard WHERE partition = $1 AND epoch = $2 FOR UPDATE
-        """,
-        partition,
-        epoch,
-    )
-    if row is None:
-        msg = f"shard {partition} was taken over (epoch {epoch} is past)"
-        raise Fenced(msg)
-    return ShardPosition(**dict(row))
-
-
-async def clocks(conn: Connection) -> tuple[datetime, datetime]:
-    """Law time and machine time, read after the shard was locked and before its state."""
-    row = await conn.fetchrow("SELECT platform.law_now() AS law, platform.machine_now() AS machine")
-    return row["law"], row["machine"]
-
-
-async def save_offsets(
-    conn: Connection, *, partition: int, debt_offset: int, contact_offset: int
-) -> None:
-    """Remember the last folded offsets with the work itself."""
-    await conn.execute(
-        "UPDATE shard SET debt_offset = $2, contact_offset = $3 WHERE partition = $1",
-        partition,
-        debt_offset,
-        contact_offset,
-    )
-
-
-async def load_debtors(conn: Connection, debtor_ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """Folded states of these debtors; unknown ones are absent."""
-    rows = await conn.fetch(
-        "SELECT debtor_id, state FROM debtor WHERE debtor_id = ANY($1::uuid[])", list(debtor_ids)
-    )
-    return {row["debtor_id"]: row["state"] for row in rows}
-
-
-async def save_debtors(conn: Connection, partition: int, rows: Sequence[DebtorRow]) -> None:
-    """Insert or replace folded states."""
-    await conn.execute(
-        """
-        INSERT INTO debtor AS d (debtor_id, shard, tenant_id, wake_at, state)
-        SELECT id, $1, tenant, wake, state
-        FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bytea[])
-             AS u(id, tenant, wake, state)
-        ON CONFLICT (debtor_id) DO UPDATE SET wake_at = EXCLUDED.wake_at, state = EXCLUDED.state
-        """,
-        partition,
-        [r.debtor_id for r in rows],
-        [r.tenant_id for r in rows],
-        [r.wake_at for r in rows],
-        [r.state for r in rows],
-    )
-
-
-async def save_states(conn: Connection, rows: Sequence[tuple[UUID, bytes]]) -> None:
-    """Replace folded states that were not decided anew: their next instant stays."""
-    await conn.execute(
-        """
-        UPDATE debtor AS d SET state = u.state
-        FROM unnest($1::uuid[], $2::bytea[]) AS u(id, state) WHERE d.debtor_id = u.id
-        """,
-        [r[0] for r in rows],
-        [r[1] for r in rows],
-    )
-
-
-async def save_debts(conn: Connection, rows: Sequence[DebtRow]) -> None:
-    """Insert or update debts; the trigger refuses a stage that falls."""
-    await conn.execute(
-        """
-        INSERT INTO debt AS d
-            (debt_id, debtor_id, tenant_id, portfolio_id, episode, stage, status)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[],
-                             $5::int[], $6::int[], $7::text[])
-        ON CONFLICT (debt_id) DO UPDATE SET
-            debtor_id = EXCLUDED.debtor_id, portfolio_id = EXCLUDED.portfolio_id,
-            episode = EXCLUDED.episode, stage = EXCLUDED.stage, status = EXCLUDED.status
-        """,
-        [r.debt_id for r in rows],
-        [r.debtor_id for r in rows],
-        [r.tenant_id for r in rows],
-        [r.portfolio_id for r in rows],
-        [r.episode for r in rows],
-        [r.stage for r in rows],
-        [r.status for r in rows],
-    )
 
 
 async def take_slots(conn: Connection, slots: Sequence[Slot]) -> set[UUID]:
@@ -325,7 +168,7 @@ async def accounts_due(conn: Connection, partition: int) -> list[AccountDue]:
         """,
         partition,
     )
-    return [AccountDue(**dict(row)) for row in rows]
+    return [AccountDue(**dict(row.items())) for row in rows]
 
 
 async def planned_due(
@@ -347,7 +190,7 @@ async def planned_due(
         [r[1] for r in rooms],
         [r[2] for r in rooms],
     )
-    return [DueContact(**dict(row)) for row in rows]
+    return [DueContact(**dict(row.items())) for row in rows]
 
 
 async def open_due(
@@ -364,7 +207,7 @@ async def open_due(
         now,
         limit,
     )
-    return [DueContact(**dict(row)) for row in rows]
+    return [DueContact(**dict(row.items())) for row in rows]
 
 
 async def dispatch_contacts(
@@ -404,37 +247,9 @@ async def postpone_contacts(
     )
 
 
-async def peek(conn: Connection, partition: int) -> tuple[bool, bool]:
-    """Say whether a contact under way, and a debtor, of the shard is due: no lock taken."""
-    row = await conn.fetchrow(
-        """
-        SELECT EXISTS (SELECT 1 FROM contact
-                       WHERE shard = $1 AND state > 0 AND wake_at <= l.now) AS contacts,
-               EXISTS (SELECT 1 FROM debtor WHERE shard = $1 AND wake_at <= l.now) AS debtors
-        FROM (SELECT platform.law_now() AS now) AS l
-        """,
-        partition,
-    )
-    return row["contacts"], row["debtors"]
-
-
-async def due_debtors(
-    conn: Connection, *, partition: int, now: datetime, limit: int
-) -> list[UUID]:
-    """One page of debtors whose state must be decided again."""
-    rows = await conn.fetch(
-        """
-        SELECT debtor_id FROM debtor WHERE shard = $1 AND wake_at <= $2
-        ORDER BY wake_at, debtor_id LIMIT $3
-        """,
-        partition,
-        now,
-        limit,
-    )
-    return [row["debtor_id"] for row in rows]
-
-
-async def open_tasks(conn: Connection, *, after: UUID, limit: int) -> list[tuple[UUID, UUID, str, str, bytes]]:
+async def open_tasks(
+    conn: Connection, *, after: UUID, limit: int
+) -> list[tuple[UUID, UUID, str, str, bytes]]:
     """Tasks of all open contacts, by id, for a broker that lost its log."""
     rows = await conn.fetch(
         """
@@ -445,16 +260,6 @@ async def open_tasks(conn: Connection, *, after: UUID, limit: int) -> list[tuple
         after,
         limit,
     )
-    return [(r["contact_id"], r["debtor_id"], r["tenant_id"], r["channel"], r["task"]) for r in rows]
-
-
-async def next_due(conn: Connection) -> datetime | None:
-    """The earliest law-time instant at which a debtor or contact wants attention."""
-    row = await conn.fetchrow(
-        """
-        SELECT least((SELECT min(wake_at) FROM debtor WHERE wake_at IS NOT NULL),
-                     (SELECT min(wake_at) FROM contact WHERE wake_at IS NOT NULL)) AS due
-        """
-    )
-    due: datetime | None = row["due"]
-    return due
+    return [
+        (r["contact_id"], r["debtor_id"], r["tenant_id"], r["channel"], r["task"]) for r in rows
+    ]
