@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import asyncpg
 import msgspec
 
 from services.scheduler.dispatcher import Dispatch
@@ -20,8 +19,9 @@ from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
 from shared.events.topics import DEBT_EVENTS
 from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.errors import PublishFailed, StopPartition
 from shared.kafka.records import Record
-from shared.postgres.connection import Connection, Pool
+from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
@@ -32,14 +32,8 @@ RETRY_SECONDS = 0.5  # after a lost database connection
 
 log = get_logger(__name__)
 
-# A constraint, a bad value: the batch itself is at fault, not the server.
-OURS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-INFRASTRUCTURE = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
+# The database or the broker is away: wait and try again. Anything else is in the records.
+AWAY = (*TRANSIENT_ERRORS, PublishFailed)
 
 
 class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +80,7 @@ class ShardWorker:
         while not self._stopping:
             try:
                 busy = await self._cycle()
-            except OURS:
-                raise
-            except INFRASTRUCTURE as error:
+            except AWAY as error:
                 log.warning("retry", shard=self._partition, error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -122,11 +114,9 @@ class ShardWorker:
         """Fold a batch in one transaction; when it fails by its content, find the record."""
         try:
             await self._fold_once(batch)
-        except shards.Fenced:
+        except (shards.Fenced, StopPartition, *AWAY):
             raise
-        except Exception as error:
-            if isinstance(error, INFRASTRUCTURE) and not isinstance(error, OURS):
-                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, one record must not stop a shard
             if len(batch) == 1:
                 reason = f"cannot be folded: {type(error).__name__}"
                 log.error("bury", shard=self._partition, reason=reason)  # noqa: TRY400 - no values in logs
@@ -139,7 +129,7 @@ class ShardWorker:
 
     async def _fold_once(self, batch: Sequence[Record]) -> None:
         incoming: list[Incoming] = []
-        async with self._tools.pool.acquire() as conn, conn.transaction():
+        async with self._tools.pool.transaction() as conn:
             position = await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             debt, contact = position.debt_offset, position.contact_offset
             for record in batch:
@@ -173,7 +163,7 @@ class ShardWorker:
 
     async def _skip(self, record: Record) -> None:
         """Move past a buried record."""
-        async with self._tools.pool.acquire() as conn, conn.transaction():
+        async with self._tools.pool.transaction() as conn:
             position = await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             is_debt = record.topic == DEBT_EVENTS.name
             self.debt_offset = max(position.debt_offset, record.offset if is_debt else -1)
@@ -186,7 +176,7 @@ class ShardWorker:
             )
 
     async def _dispatch(self) -> int:
-        async with self._tools.pool.acquire() as conn, conn.transaction():
+        async with self._tools.pool.transaction() as conn:
             await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             ws = await self._working_set(conn)
             count = await self._tools.dispatch.page(ws)
@@ -194,7 +184,7 @@ class ShardWorker:
         return count
 
     async def _wake_debtors(self) -> int:
-        async with self._tools.pool.acquire() as conn, conn.transaction():
+        async with self._tools.pool.transaction() as conn:
             await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             ws = await self._working_set(conn)
             due = await debtors.due_debtors(
