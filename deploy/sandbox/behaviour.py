@@ -27,6 +27,13 @@ INTENTS = (
 )
 
 
+_SHARES = (
+    "unreachable_numbers", "landlines", "undelivered", "silent", "slow", "reply", "pay",
+    "pay_in_part", "promise_kept", "spanish_share",
+)  # fmt: skip
+_RANGES = (
+    "sent_ms", "delivered_ms", "slow_seconds", "reply_seconds", "pay_seconds", "promise_days",
+)  # fmt: skip
 CODES = {"30003": 0.8, "30005": 0.1, "30006": 0.1}
 ANSWERS = {
     "opt_out_keyword": 0.04,
@@ -41,12 +48,13 @@ ANSWERS = {
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of behaviour. Delays in ms are machine time, in seconds law time; pairs are ranges.
+    """Parameters of behaviour. Delays in ms are machine time, in seconds law time.
 
-    `unreachable_numbers` is the share of recipients whose number does not exist (always 30005) and
-    `landlines` of those that take no SMS (30006); `undelivered` then falls on single messages.
-    `slow` messages are delivered only after `slow_seconds` of law time. `silent` messages get no
-    receipt after `sent`. `spanish_share` is the share of US recipients who write Spanish.
+    Pairs are ranges. `unreachable_numbers` is the share of recipients whose number does not exist
+    (always 30005) and `landlines` of those that take no SMS (30006); `undelivered` then falls on
+    single messages. `slow` messages are delivered only after `slow_seconds` of law time. `silent`
+    messages get no receipt after `sent`. `spanish_share` is the share of US recipients who write
+    Spanish.
     """
 
     unreachable_numbers: float = 0.02
@@ -71,7 +79,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_retry_ms: tuple[int, ...] = (250, 500, 1_000, 2_000, 4_000, 8_000, 15_000)
 
 
-class BadProfile(ValueError):
+class ProfileError(ValueError):
     """A profile that makes no sense; the message names the field."""
 
 
@@ -104,30 +112,32 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
 
 def check(profile: Profile) -> Profile:
-    """Return the profile; raise `BadProfile` naming the field that makes no sense."""
-    for name in ("unreachable_numbers", "landlines", "undelivered", "silent", "slow", "reply",
-                 "pay", "pay_in_part", "promise_kept", "spanish_share"):  # fmt: skip
+    """Return the profile; raise `ProfileError` naming the field that makes no sense."""
+    for name in _SHARES:
         if not 0 <= getattr(profile, name) <= 1:
             msg = f"{name} must be between 0 and 1"
-            raise BadProfile(msg)
-    for name in ("sent_ms", "delivered_ms", "slow_seconds", "reply_seconds", "pay_seconds",
-                 "promise_days"):  # fmt: skip
+            raise ProfileError(msg)
+    for name in _RANGES:
         low, high = getattr(profile, name)
         if not 0 <= low <= high:
             msg = f"{name} must be a range [low, high] of numbers from 0"
-            raise BadProfile(msg)
-    if unknown := set(profile.intents) - set(INTENTS):
-        msg = f"intents: unknown {sorted(unknown)}; known are {', '.join(INTENTS)}"
-        raise BadProfile(msg)
+            raise ProfileError(msg)
     for name in ("intents", "undelivered_codes"):
         weights = getattr(profile, name)
         if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
             msg = f"{name} must be weights from 0 with a positive sum"
-            raise BadProfile(msg)
+            raise ProfileError(msg)
+    _check_names(profile)
+    return profile
+
+
+def _check_names(profile: Profile) -> None:
+    if unknown := set(profile.intents) - set(INTENTS):
+        msg = f"intents: unknown {sorted(unknown)}; known are {', '.join(INTENTS)}"
+        raise ProfileError(msg)
     if not all(code.isdigit() for code in profile.undelivered_codes):
         msg = "undelivered_codes must be keyed by provider error codes"
-        raise BadProfile(msg)
-    return profile
+        raise ProfileError(msg)
 
 
 def plan(profile: Profile, seed: str, recipient: str, nth: int) -> Plan:

@@ -8,7 +8,7 @@ number of connections per target, first come first served. The retry policy is t
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -32,17 +32,17 @@ class Post(msgspec.Struct, gc=False):
     done: Callable[[int | None], None]
 
 
-class UnusableUrl(ValueError):
+class UrlError(ValueError):
     """A URL that no webhook can be posted to."""
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """Return scheme, authority and path with query; raise `UnusableUrl`. Fragments are dropped."""
+    """Return scheme, authority and path with query; raise `UrlError`. Fragments are dropped."""
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     if not separator or scheme not in {"http", "https"} or not authority or " " in url:
         msg = "a webhook needs an absolute http(s) URL"
-        raise UnusableUrl(msg)
+        raise UrlError(msg)
     return scheme, authority, (slash + path or "/").partition("#")[0]
 
 
@@ -142,9 +142,9 @@ class _Target:
 
     def sweep(self, now: float) -> None:
         for link in list(self.links):
-            if link.job is not None and now - link.started > ANSWER_SECONDS_MAX:
-                link.abort()
-            elif link.job is None and now - link.idle_since > IDLE_SECONDS_MAX:
+            silent = link.job is not None and now - link.started > ANSWER_SECONDS_MAX
+            stale = link.job is None and now - link.idle_since > IDLE_SECONDS_MAX
+            if silent or stale:
                 link.abort()
 
     def _open(self) -> None:
@@ -187,19 +187,19 @@ class CallbackClient:
         self._sweeper: asyncio.TimerHandle | None = None
 
     def post(self, job: Post) -> None:
-        """Post one webhook; `job.done` tells the outcome. Raises `UnusableUrl`."""
+        """Post one webhook; `job.done` tells the outcome. Raises `UrlError`."""
         scheme, authority, _ = split_url(job.url)
         target = self._targets.get((scheme, authority))
         if target is None:
             if len(self._targets) >= TARGETS_MAX:
                 msg = f"more than {TARGETS_MAX} webhook receivers"
-                raise UnusableUrl(msg)
+                raise UrlError(msg)
             target = self._targets[scheme, authority] = _Target(self, scheme, authority)
         if self._sweeper is None:
             self._sweep()
         target.submit(job)
 
-    def spawn(self, work: Any) -> None:  # noqa: ANN401 - a coroutine of this module
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a connecting coroutine and keep it alive until it ends."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -23,10 +23,10 @@ Stamped = Callable[[datetime], None]
 
 def machine_now() -> datetime:
     """Return machine time."""
-    return datetime.now(UTC)
+    return datetime.now(UTC)  # noqa: TID251 - a provider has its own clock
 
 
-class ClockUnreadable(Exception):
+class ClockError(Exception):
     """The platform's clock gave no usable answer."""
 
 
@@ -68,12 +68,12 @@ class LawClock:
             self._wake.set()
 
     async def refresh(self) -> datetime:
-        """Read the clock now, settle every waiting stamp; raises `ClockUnreadable`."""
+        """Read the clock now, settle every waiting stamp; raises `ClockError`."""
         async with self._reading:
             batch, self._waiting = self._waiting, []
             try:
                 law = await self._read()
-            except ClockUnreadable:
+            except ClockError:
                 self._waiting = batch + self._waiting
                 raise
             self._last = law
@@ -87,7 +87,7 @@ class LawClock:
         while True:
             try:
                 await self.refresh()
-            except ClockUnreadable:
+            except ClockError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if self._url is not None and self._waiting:
@@ -117,12 +117,12 @@ class LawClock:
                 body = await answer.read()
                 if answer.status != 200:  # noqa: PLR2004 - HTTP OK
                     msg = f"clock answered {answer.status}"
-                    raise ClockUnreadable(msg)
+                    raise ClockError(msg)
             law = msgspec.json.decode(body, type=_Reading).law_now
         except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
             msg = f"clock unreadable: {type(error).__name__}"
-            raise ClockUnreadable(msg) from error
+            raise ClockError(msg) from error
         if law.tzinfo is None:
             msg = "clock told a naive time"
-            raise ClockUnreadable(msg)
+            raise ClockError(msg)
         return law

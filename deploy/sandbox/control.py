@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from deploy.sandbox import behaviour
-from deploy.sandbox.clock import ClockUnreadable
-from deploy.sandbox.faults import BadFault, Fault
+from deploy.sandbox.clock import ClockError
+from deploy.sandbox.faults import Fault, FaultError
 from deploy.sandbox.messages import Account
-from deploy.sandbox.truth import TruthLost
+from deploy.sandbox.truth import TruthLostError
 from deploy.sandbox.wire import Answer, Request
 from deploy.sandbox.world import World
 
@@ -70,7 +70,7 @@ class Control:
             return problem(404, f"no such control endpoint: {request.path}")
         try:
             return route(request)
-        except (msgspec.MsgspecError, BadFault, behaviour.BadProfile, ValueError) as error:
+        except (msgspec.MsgspecError, FaultError, behaviour.ProfileError, ValueError) as error:
             return problem(422, str(error))
 
     def _allowed(self, request: Request) -> bool:
@@ -122,7 +122,7 @@ class Control:
         await self._settle()
         try:
             lines = list(self._world.truth.after(after, limit))
-        except TruthLost as error:
+        except TruthLostError as error:
             return problem(410, str(error))
         body = b"\n".join(lines) + b"\n" if lines else b""
         return Answer(200, body, content_type=NDJSON)
@@ -142,7 +142,7 @@ class Control:
     async def _settle(self) -> bool:
         try:
             await self._world.clock.refresh()
-        except ClockUnreadable:
+        except ClockError:
             return False
         return True
 

@@ -66,7 +66,7 @@ class Person(msgspec.Struct, gc=False):
 class Debtors:
     """Everybody who has a phone."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the world, named by the caller
+    def __init__(
         self,
         *,
         store: Store,
@@ -185,7 +185,12 @@ class Debtors:
         spanish = behaviour.speaks_spanish(self.profile, self._seed, message.to)
         language = phrases.language_of(message.to, spanish=spanish)
         reply = phrases.compose(
-            plan.intent, language, message.body, law_at.date(), self.profile.promise_days, plan.luck
+            plan.intent,
+            language,
+            message.body,
+            today=law_at.date(),
+            days=self.profile.promise_days,
+            luck=plan.luck,
         )
         if plan.intent in _SILENCING:
             person.silent = True

@@ -51,12 +51,12 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after: float = 1.0
     seconds: float = 0.0
     law_seconds: float | None = None
-    code: int = 30007
+    code: int = 21612
     accepted: bool | None = None
     shape: str = "truncated"
 
 
-class BadFault(ValueError):
+class FaultError(ValueError):
     """A fault that cannot be scripted; the message names the field."""
 
 
@@ -94,12 +94,12 @@ class FaultScript:
         self._rules: list[_Rule] = []
 
     def add(self, faults: list[Fault]) -> int:
-        """Put `faults` in force behind the others; raises `BadFault`. Returns how many are."""
+        """Put `faults` in force behind the others; raises `FaultError`. Returns how many are."""
         for fault in faults:
             _check(fault)
         if len(self._rules) + len(faults) > RULES_MAX:
             msg = f"more than {RULES_MAX} rules; DELETE /sandbox/faults first"
-            raise BadFault(msg)
+            raise FaultError(msg)
         self._rules += [_Rule(fault) for fault in faults]
         return len(self._rules)
 
@@ -133,21 +133,21 @@ class FaultScript:
 def _check(fault: Fault) -> None:
     if fault.kind not in CALL_KINDS + RECEIPT_KINDS:
         msg = f"kind must be one of {', '.join(CALL_KINDS + RECEIPT_KINDS)}"
-        raise BadFault(msg)
+        raise FaultError(msg)
     match = fault.match
     for name, number in (("every", match.every), ("first", match.first), ("times", fault.times)):
         if number is not None and number < 1:
             msg = f"{name} must be at least 1"
-            raise BadFault(msg)
+            raise FaultError(msg)
     if match.probability is not None and not 0 <= match.probability <= 1:
         msg = "match.probability must be between 0 and 1"
-        raise BadFault(msg)
+        raise FaultError(msg)
     if min(fault.seconds, fault.retry_after, fault.law_seconds or 0) < 0:
         msg = "seconds, retry_after and law_seconds must not be negative"
-        raise BadFault(msg)
+        raise FaultError(msg)
     if fault.shape not in {"html", "truncated", "empty", "wrong_json"}:
         msg = "shape must be html, truncated, empty or wrong_json"
-        raise BadFault(msg)
+        raise FaultError(msg)
 
 
 def _draw(seed: str, recipient: str, seen: int) -> float:

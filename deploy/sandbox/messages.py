@@ -170,9 +170,7 @@ def rfc2822(instant: datetime) -> str:
 
 def _sent_on(message: Message, filters: dict[str, str]) -> bool:
     when = (message.sent or message.created).strftime("%Y-%m-%dT%H:%M:%SZ")
-    exact, before, after = (
-        filters.get(name) for name in ("DateSent", "DateSent<", "DateSent>")
-    )
+    exact, before, after = (filters.get(name) for name in ("DateSent", "DateSent<", "DateSent>"))
     return not (
         (exact and not when.startswith(exact[:10]))
         or (before and when > before)

@@ -75,7 +75,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def compose(
-    intent: str, language: str, answered: str, today: date, days: tuple[int, int], luck: int
+    intent: str, language: str, answered: str, *, today: date, days: tuple[int, int], luck: int
 ) -> Reply:
     """Write the reply of `intent` to the message `answered`; promises fall within `days`."""
     if intent == "opt_out_keyword":

@@ -51,7 +51,7 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     reply: str | None = None
 
 
-class TruthLost(LookupError):
+class TruthLostError(LookupError):
     """Lines before `first` were dropped: they exceeded the memory bound and no file was given."""
 
     def __init__(self, first: int) -> None:
@@ -104,10 +104,10 @@ class TruthLog:
             self._spill(self._lines.popleft())
 
     def after(self, seq: int, limit: int) -> Iterator[bytes]:
-        """Yield up to `limit` lines behind `seq`; raises `TruthLost` when they are gone."""
+        """Yield up to `limit` lines behind `seq`; raises `TruthLostError` when they are gone."""
         if seq + 1 < self._first:
             if self._file is None:
-                raise TruthLost(self._first)
+                raise TruthLostError(self._first)
             for line in self._from_file(seq, limit):
                 yield line
                 limit -= 1

@@ -10,63 +10,29 @@ import binascii
 import hmac
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from deploy.sandbox.clock import LawClock, machine_now
-from deploy.sandbox.faults import Fault, FaultScript
-from deploy.sandbox.messages import API_VERSION, Account, Message, Store, new_sid, resource
+from deploy.sandbox.faults import CALL_KINDS, Fault, FaultScript
+from deploy.sandbox.forms import draft, parse_form, validate
+from deploy.sandbox.messages import API_VERSION, Account, Message, Store, resource
+from deploy.sandbox.refusals import Refused, error
 from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
 from deploy.sandbox.wire import Answer, Request
 
 PROVIDER = "twilio"
 PREFIX = f"/{API_VERSION}/Accounts/"
-BODY_CHARACTERS_MAX = 1_600
-VALIDITY_SECONDS_MAX = 36_000
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 1_000
 HANG_SECONDS = 60.0  # a silent provider: longer than any client waits
 FORM = b"application/x-www-form-urlencoded"
 
-_E164 = re.compile(r"\+?[1-9]\d{6,14}")
-_URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
 _MESSAGES = re.compile(r"/2010-04-01/Accounts/([^/]+)/Messages(?:/([^/]+))?\.json")
 # The numbers that Twilio reserves for trying out errors with test credentials.
 _MAGIC = {"+15005550001": 21211, "+15005550004": 21610, "+15005550009": 21614}
 
 _encoder = msgspec.json.Encoder()
-
-# Error code -> HTTP status and text. Values in {} are what the real message shows.
-_ERRORS: dict[int, tuple[int, str]] = {
-    20003: (401, "Authenticate"),
-    20004: (405, "Method not allowed"),
-    20404: (404, "The requested resource {} was not found"),
-    20415: (415, "Unsupported media type: send application/x-www-form-urlencoded"),
-    20429: (429, "Too Many Requests"),
-    20500: (500, "An internal server error has occurred"),
-    21211: (400, "Invalid 'To' Phone Number: {}"),
-    21266: (400, "'To' and 'From' number cannot be the same"),
-    21602: (400, "Message body is required."),
-    21603: (400, "A 'From' phone number is required."),
-    21604: (400, "A 'To' phone number is required."),
-    21606: (400, "The From phone number {} is not a valid, SMS-capable inbound phone number or "
-                 "short code for your account."),
-    21609: (400, "The StatusCallback URL {} is not a valid URL."),
-    21610: (400, "Attempt to send to unsubscribed recipient"),
-    21614: (400, "'To' number is not a valid mobile number"),
-    21617: (400, "The concatenated message body exceeds the 1600 character limit"),
-    21624: (400, "The validity period is not an integer between 1 and 36000"),
-}  # fmt: skip
-
-
-class Refused(Exception):
-    """The provider refuses: Twilio's error code and what its text shows."""
-
-    def __init__(self, code: int, shown: str = "") -> None:
-        """Refuse with `code`."""
-        super().__init__(str(code))
-        self.code = code
-        self.shown = shown
 
 
 class Twilio:
@@ -113,19 +79,19 @@ class Twilio:
             self._note("request", None, account=account.sid)
             return self._refuse(None, Refused(20415), account)
         form = parse_form(request.body)
-        draft = _draft(account, form)
-        self._note("request", draft)
-        met = self._faults.meet(draft.to)
-        call = next((fault for fault in met if fault.kind not in _RECEIPTS), None)
+        message = draft(account, form, self._clock.now)
+        self._note("request", message)
+        met = self._faults.meet(message.to)
+        call = next((fault for fault in met if fault.kind in CALL_KINDS), None)
         if met:
             self.counters["faults"] += 1
-        if call is not None and (answer := self._before(draft, call)) is not None:
+        if call is not None and (answer := self._before(message, call)) is not None:
             return answer
         try:
-            self._validate(account, form, draft)
+            self._validate(account, form, message)
         except Refused as refusal:
-            return self._refuse(draft, refusal, account)
-        return self._accept(draft, call, met)
+            return self._refuse(message, refusal, account)
+        return self._accept(message, call, met)
 
     def _accept(self, message: Message, call: Fault | None, met: tuple[Fault, ...]) -> Answer:
         self._store.add(message)
@@ -135,7 +101,7 @@ class Twilio:
         self.accepted(message, met)
         return answer if call is None else _after(answer, call)
 
-    def _before(self, draft: Message, fault: Fault) -> Answer | None:
+    def _before(self, message: Message, fault: Fault) -> Answer | None:
         """Act out a trouble that keeps the message from being accepted, if it is one."""
         if fault.kind == "throttle_429":
             wait = f"{fault.retry_after:g}".encode()
@@ -153,24 +119,24 @@ class Twilio:
         else:
             return None
         self.counters["refused"] += 1
-        self._note("refused", draft, status=str(answer.status), fault=fault.kind)
+        self._note("refused", message, status=str(answer.status), fault=fault.kind)
         return answer
 
-    def _refuse(self, draft: Message | None, refusal: Refused, account: Account) -> Answer:
+    def _refuse(self, message: Message | None, refusal: Refused, account: Account) -> Answer:
         answer = error(refusal.code, refusal.shown)
         self.counters["refused"] += 1
         self._note(
-            "refused", draft, code=refusal.code, status=str(answer.status), account=account.sid
+            "refused", message, code=refusal.code, status=str(answer.status), account=account.sid
         )
         return answer
 
-    def _validate(self, account: Account, form: dict[str, str], draft: Message) -> None:
-        _validate_form(form)
-        if (account.sid, draft.from_) not in self._store.numbers:
-            raise Refused(21606, draft.from_)
-        if draft.to in _MAGIC:
-            raise Refused(_MAGIC[draft.to], draft.to)
-        if (draft.from_, draft.to) in self._store.opted_out:
+    def _validate(self, account: Account, form: dict[str, str], message: Message) -> None:
+        validate(form)
+        if (account.sid, message.from_) not in self._store.numbers:
+            raise Refused(21606, message.from_)
+        if message.to in _MAGIC:
+            raise Refused(_MAGIC[message.to], message.to)
+        if (message.from_, message.to) in self._store.opted_out:
             raise Refused(21610)
         if account.rate_per_second and not self._within_rate(account):
             raise Refused(20429)
@@ -244,10 +210,10 @@ class Twilio:
             return None
         return account
 
-    def _note(  # noqa: PLR0913 - one line of the truth log has this many columns
+    def _note(
         self,
         kind: str,
-        draft: Message | None,
+        about: Message | None,
         *,
         code: int | None = None,
         status: str | None = None,
@@ -255,96 +221,18 @@ class Twilio:
         account: str | None = None,
     ) -> None:
         entry = Entry(seq=0, kind=kind, provider=PROVIDER, machine_at=machine_now())
-        if draft is not None:
-            entry.account = draft.account.sid
-            entry.contact_id = draft.contact_id
-            entry.attempt_id = draft.attempt_id
-            entry.debtor_id = draft.debtor_id
-            entry.recipient = recipient_digest(self._seed, draft.to)
-            entry.message_sid = draft.sid if kind == "accepted" else None
+        if about is not None:
+            entry.account = about.account.sid
+            entry.contact_id = about.contact_id
+            entry.attempt_id = about.attempt_id
+            entry.debtor_id = about.debtor_id
+            entry.recipient = recipient_digest(self._seed, about.to)
+            entry.message_sid = about.sid if kind == "accepted" else None
         else:
             entry.account = account
         entry.code, entry.status, entry.fault = code, status, fault
         self._truth.open(entry)
         self._clock.stamp(lambda law: self._truth.settle(entry, law))
-
-
-_RECEIPTS = frozenset({"duplicate_receipt", "reorder_receipts", "lose_receipts", "late_receipt"})
-
-
-def parse_form(body: bytes) -> dict[str, str]:
-    """Decode a form body; the last of repeated names wins. Several times faster than `parse_qsl`."""
-    form: dict[str, str] = {}
-    for pair in body.decode("latin-1").split("&"):
-        name, _, value = pair.partition("=")
-        if "+" in value:
-            value = value.replace("+", " ")
-        if "%" in value:
-            value = unquote(value)
-        form[unquote(name) if "%" in name else name] = value
-    return form
-
-
-def error(
-    code: int, shown: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> Answer:
-    """Return Twilio's error answer for `code`."""
-    status, text = _ERRORS.get(code, (400, "Error {}"))
-    body = {
-        "code": code,
-        "message": text.format(shown or code),
-        "more_info": f"https://www.twilio.com/docs/errors/{code}",
-        "status": status,
-    }
-    if status == 401:  # noqa: PLR2004 - HTTP Unauthorized
-        headers = (*headers, (b"www-authenticate", b'Basic realm="Twilio API"'))
-    return Answer(status, _encoder.encode(body), headers)
-
-
-def _draft(account: Account, form: dict[str, str]) -> Message:
-    """Return the message as asked for, valid or not."""
-    to = form.get("To", "")
-    callback = form.get("StatusCallback") or None
-    reference = parse_form(callback.partition("?")[2].encode()) if callback else {}
-    validity = form.get("ValidityPeriod", "")
-    return Message(
-        sid=new_sid(),
-        account=account,
-        from_=form.get("From", ""),
-        to=to if to.startswith("+") or not to.isdigit() else f"+{to}",
-        body=form.get("Body", ""),
-        created=machine_now(),
-        callback_url=callback,
-        validity_seconds=int(validity) if validity.isdecimal() else VALIDITY_SECONDS_MAX,
-        contact_id=reference.get("c"),
-        attempt_id=reference.get("a"),
-        debtor_id=reference.get("d"),
-    )
-
-
-def _validate_form(form: dict[str, str]) -> None:
-    """Refuse what Twilio refuses whatever the account; raises `Refused`."""
-    to, from_, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
-    if not to:
-        raise Refused(21604)
-    if not _E164.fullmatch(to):
-        raise Refused(21211, to)
-    if not from_:
-        raise Refused(21603)
-    if not body:
-        raise Refused(21602)
-    if len(body) > BODY_CHARACTERS_MAX:
-        raise Refused(21617)
-    if to == from_:
-        raise Refused(21266)
-    validity = form.get("ValidityPeriod")
-    if validity is not None and not (
-        validity.isdecimal() and 1 <= int(validity) <= VALIDITY_SECONDS_MAX
-    ):
-        raise Refused(21624)
-    callback = form.get("StatusCallback")
-    if callback and not _URL.fullmatch(callback):
-        raise Refused(21609, callback)
 
 
 def _after(answer: Answer, fault: Fault) -> Answer:

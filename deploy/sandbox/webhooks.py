@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import count
 from urllib.parse import quote_plus
 
-from deploy.sandbox.callbacks import CallbackClient, Post, UnusableUrl
+from deploy.sandbox.callbacks import CallbackClient, Post, UrlError
 from deploy.sandbox.clock import LawClock, machine_now
 from deploy.sandbox.messages import API_VERSION, Message
 from deploy.sandbox.signature import sign
@@ -28,9 +28,7 @@ Fate = Callable[[int | None], None]
 class Webhooks:
     """Posts webhooks and remembers what is still on its way."""
 
-    def __init__(
-        self, client: CallbackClient, truth: TruthLog, clock: LawClock, seed: str
-    ) -> None:
+    def __init__(self, client: CallbackClient, truth: TruthLog, clock: LawClock, seed: str) -> None:
         """Post through `client`, log into `truth`."""
         self._client = client
         self._truth = truth
@@ -98,32 +96,29 @@ class Webhooks:
             recipient=recipient_digest(self._seed, person),
         )
 
-    def _post(
-        self, url: str, token: str, fields: dict[str, str], entry: Entry, fate: Fate
-    ) -> None:
+    def _post(self, url: str, token: str, fields: dict[str, str], entry: Entry, fate: Fate) -> None:
         body = "&".join([f"{name}={_quote(value)}" for name, value in fields.items()]).encode()
         signature = sign(token, url.partition("#")[0], fields).encode()
         tail = b"\r\nI-Twilio-Idempotency-Token: %d\r\nContent-Length: %d\r\n\r\n"
         head = _HEAD + signature + tail % (next(self._order), len(body))
         self.pending += 1
-        self._try(url, head, body, entry, fate, 1)
+        self._try(Post(url, head, body, lambda _: None), entry, fate, 1)
 
-    def _try(  # noqa: PLR0913 - the whole of one delivery, carried from try to try
-        self, url: str, head: bytes, body: bytes, entry: Entry, fate: Fate, attempt: int
-    ) -> None:
+    def _try(self, post: Post, entry: Entry, fate: Fate, attempt: int) -> None:
         def done(status: int | None) -> None:
             failed = status is None or status >= _SERVER_ERROR
             if failed and attempt <= len(self.retry_ms):
                 asyncio.get_running_loop().call_later(
                     self.retry_ms[attempt - 1] / 1_000,
-                    lambda: self._try(url, head, body, entry, fate, attempt + 1),
+                    lambda: self._try(post, entry, fate, attempt + 1),
                 )
                 return
             self._finish(entry, status, attempt, fate)
 
+        post.done = done
         try:
-            self._client.post(Post(url, head, body, done))
-        except UnusableUrl:
+            self._client.post(post)
+        except UrlError:
             self._finish(entry, None, attempt, fate)
 
     def _finish(self, entry: Entry, status: int | None, attempts: int, fate: Fate) -> None:

@@ -7,6 +7,8 @@ itself: resets, silence, half an answer.
 """
 
 import asyncio
+import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -184,7 +186,11 @@ class Connection(asyncio.Protocol):
     def _serve(self, request: Request, *, keep: bool) -> None:
         self._busy = True
         self._gate.unanswered += 1
-        result = self._gate.handler(request)
+        try:
+            result = self._gate.handler(request)
+        except Exception:  # noqa: BLE001 - one bad request must not take the provider down
+            sys.stderr.write(traceback.format_exc())
+            result = Answer(500, b'{"error":"sandbox fault"}')
         if isinstance(result, Answer):
             self._send(result, keep=keep)
             return
@@ -199,8 +205,9 @@ class Connection(asyncio.Protocol):
             return
         error = task.exception()
         if error is not None:
+            sys.stderr.write("".join(traceback.format_exception(error)))
             self._send(Answer(500, b'{"error":"sandbox fault"}'), keep=False)
-            raise error
+            return
         self._send(task.result(), keep=keep)
 
     def _send(self, answer: Answer, *, keep: bool) -> None:
