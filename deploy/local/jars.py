@@ -56,10 +56,10 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
     ]
 
 
-def fetched(lock: Path = LOCK) -> list[Path]:
+def fetched(lock: Path = LOCK, folder: Path | None = None) -> list[Path]:
     """Every locked jar, fetched if need be and verified; raises CannotRun with the remedy."""
     jars = read_lock(lock)
-    folder = places.cache() / "kafka-jars"
+    folder = folder or places.cache() / "kafka-jars"
     with places.locked(folder):
         places.own_folder(folder)
         missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
@@ -104,7 +104,7 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
 
 
 def _local_repositories() -> list[Path]:
-    """Maven repositories on this disk, for machines without a network: REGUA_MAVEN_REPOSITORY."""
+    """A Maven repository on this disk, for machines without a network: REGUA_MAVEN_REPOSITORY."""
     given = os.environ.get("REGUA_MAVEN_REPOSITORY")
     return [Path(given)] if given else []
 

@@ -114,15 +114,16 @@ class Kafka:
     def _format(self) -> None:
         places.server_folder(self._data)
         self.cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._properties.write_text(
+        places.write(
+            self._properties,
             PROPERTIES.format(
                 host=LOOPBACK,
                 port=self.port,
                 controller_port=self._controller_port,
                 data=self._data,
-            )
+            ),
         )
-        shutil.copyfile(LOG_SETTINGS, self._log4j)
+        places.write(self._log4j, LOG_SETTINGS.read_text())
         arguments = ["format", "-t", self.cluster_id, "-c", str(self._properties), "--standalone"]
         tool = self._command("Kafka's storage tool", "kafka.tools.StorageTool", *arguments)
         tool.start()

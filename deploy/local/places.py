@@ -92,6 +92,14 @@ def hand_over(path: Path) -> None:
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
+def write(path: Path, text: str) -> None:
+    """Write a small file that the servers read."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise CannotRun(unwritable(path, error)) from error
+
+
 def run_folder(name: str) -> Path:
     """A new folder for one run (data, logs); below the clone's `.regua` if servers may enter it."""
     home = Path.cwd() / ".regua"
@@ -105,14 +113,14 @@ def run_folder(name: str) -> Path:
     return folder
 
 
-def readable(source: Path, *siblings: Path, name: str) -> Path:
+def readable(source: Path, *siblings: Path, name: str, into: Path | None = None) -> Path:
     """`source` itself when the servers' user may read it, else its copy in the cache.
 
     `siblings` are folders that must lie beside it (shared libraries found by a relative path).
     """
     if enterable(source):
         return source
-    target = cache() / name
+    target = (into or cache()) / name
     with locked(target):
         for folder in (source, *siblings):
             _copy_once(folder, target / folder.name)

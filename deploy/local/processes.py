@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from deploy.local.errors import CannotRun
+from deploy.local.guard import GUARD
 from deploy.local.places import unwritable
 
 TAIL_LINES = 40  # enough for a stack trace and what led to it
@@ -79,6 +80,7 @@ class Process:
                 group=self._user.pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
             )
+        GUARD.watch(self.pid)
 
     def stop(self, *, by: signal.Signals = signal.SIGTERM, seconds_max: float = 30.0) -> int | None:
         """Ask it to end, wait, then kill; returns the exit code."""
@@ -87,10 +89,11 @@ class Process:
         self.thaw()
         self._child.send_signal(by)
         try:
-            return self._child.wait(timeout=seconds_max)
+            self._child.wait(timeout=seconds_max)
         except subprocess.TimeoutExpired:
             self.kill()
-            return self.exit_code
+        GUARD.forget(self.pid)
+        return self.exit_code
 
     def kill(self) -> None:
         """End it and its children at once (-9); nothing is flushed."""
@@ -103,6 +106,7 @@ class Process:
         for member in family:
             with_pid(member, signal.SIGKILL)
         self._child.wait()
+        GUARD.forget(self.pid)
         psutil.wait_procs(family[1:], timeout=5)
 
     def freeze(self) -> None:

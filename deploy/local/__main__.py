@@ -1,0 +1,108 @@
+"""Command line of the local stack: `python -m deploy.local up | servers | lock`.
+
+In: `POSTGRES_URL`, `KAFKA_BOOTSTRAP` (servers that exist), `SCHEDULER_PORT`, `SMS_SENDER_PORT`,
+`CONTACT_LEDGER_PORT`, `SANDBOX_PORT`. Out: a running stack until Ctrl-C, its URLs and first key
+on standard output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from deploy.local import jars, places, servers
+from deploy.local.errors import CannotRun
+
+EXIT_DIED, EXIT_CANNOT_START = 1, 2
+PORTS = {"scheduler": 8081, "sms_sender": 8082, "contact_ledger": 8083, "sandbox": 8090}
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    commands: dict[str, Callable[[], int]] = {"up": up, "servers": only_servers, "lock": lock}
+    parser.add_argument("command", choices=commands)
+    chosen = parser.parse_args().command
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return commands[chosen]()
+    except CannotRun as error:
+        say(f"regua: {error}", to_errors=True)
+        return EXIT_CANNOT_START
+
+
+def up() -> int:
+    """Start everything and stay up."""
+    from deploy.local.stack import Options, Stack  # noqa: PLC0415 - `servers` needs no services
+
+    lasting = Path(".regua/keys.json") if os.environ.get("POSTGRES_URL") else None
+    ports = {name: _port(name, port) for name, port in PORTS.items()}
+    stack = Stack(Options(ports=ports, keys_file=lasting, folder=places.run_folder("up")), say=say)
+    try:
+        stack.start()
+        for name in stack.processes:
+            say(f"{name:15} {stack.url(name)}")
+        say(f"admin key       {stack.admin_key}")
+        say(f"logs            {stack.folder}")
+        say("Ctrl-C stops it all" + ("" if lasting else " and deletes its data"))
+        stack.watch()
+    except KeyboardInterrupt:
+        return 0
+    except CannotRun as error:
+        say(f"regua: {error}", to_errors=True)
+        return EXIT_DIED if stack.admin_key else EXIT_CANNOT_START
+    finally:
+        stack.stop()
+    return 0
+
+
+def only_servers() -> int:
+    """Start PostgreSQL and Kafka, say how to use them, stay up."""
+    folder = places.run_folder("servers")
+    both = (servers.postgres(folder / "postgres"), servers.kafka(folder / "kafka"))
+    try:
+        for server in both:
+            server.start()
+        say(f"export POSTGRES_URL={both[0].admin_url}")
+        say(f"export KAFKA_BOOTSTRAP={both[1].bootstrap}")
+        while True:
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for server in reversed(both):
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def lock() -> int:
+    """Resolve Kafka's jars anew and rewrite the lock file."""
+    say(f"{jars.write_lock()} jars in {jars.LOCK}")
+    return 0
+
+
+def say(line: str, *, to_errors: bool = False) -> None:
+    """One line for the person at the terminal."""
+    print(line, file=sys.stderr if to_errors else sys.stdout, flush=True)
+
+
+def _port(name: str, default: int) -> int:
+    variable = f"{name.upper()}_PORT"
+    given = os.environ.get(variable, str(default))
+    if not given.isdigit() or not 0 < int(given) < 65_536:  # noqa: PLR2004 - the range of ports
+        raise CannotRun(f"{variable} must be a port number from 1 to 65535, not {given!r}")
+    return int(given)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat TERM as Ctrl-C: stop in order."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

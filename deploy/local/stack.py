@@ -1,0 +1,280 @@
+"""The whole of Regua on one machine: servers, sandbox and services, each its own process.
+
+In: options (mode, ports, partitions, extra environment). Out: a running stack with its URLs and
+the first admin key, whose parts can be stopped, killed, frozen and restarted one by one. The demo,
+`make up`, the journeys and the bench all use this class.
+
+Order: PostgreSQL and Kafka, database and topics, migrations, the first key, services, sandbox.
+Stopping goes the other way round.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from deploy.local import databases, keys, places, servers
+from deploy.local.databases import Database
+from deploy.local.errors import CannotRun
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.processes import LOOPBACK, Process, free_port, require_free
+from shared.kafka import admin
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("scheduler", "contact_ledger", "sms_sender")  # in the order they start
+SANDBOX = "sandbox"
+PARTITIONS = 2  # on one machine a small batch costs more than a small number of partitions
+SESSION_TIMEOUT_MS = 6_000  # a dead consumer's work moves on after this
+READY_SECONDS_MAX = 60.0
+COMMAND_SECONDS_MAX = 120.0  # one migration or the first key, on a loaded machine
+STOP_SECONDS_MAX = 35.0  # above DRAIN_SECONDS_MAX of the services
+WATCH_SECONDS = 0.5
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL", "OTLP_ENDPOINT")
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a stack is to be; the defaults suit a test."""
+
+    mode: str = "sandbox"
+    database: str = "regua"
+    partitions: int = PARTITIONS
+    seed: str = "1"  # fate of the sandbox's debtors
+    ports: Mapping[str, int] = field(default_factory=dict)  # by service; others take free ones
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # extra, by service
+    own_servers: bool = False  # embedded ones even where POSTGRES_URL and KAFKA_BOOTSTRAP are set
+    keys_file: Path | None = None  # where secrets last as long as a given database
+    folder: Path | None = None
+
+
+class Stack:
+    """A running Regua; use it in a `with` block, or start() and stop() it."""
+
+    def __init__(self, options: Options | None = None, *, say: Callable[[str], None] | None = None):
+        self.options = options or Options()
+        self.folder = self.options.folder or places.run_folder("stack")
+        kept = self.options.keys_file
+        self.keys = keys.kept(kept) if kept else keys.made()
+        own = self.options.own_servers
+        self.postgres = (Postgres if own else servers.postgres)(self.folder / "postgres")
+        self.kafka = (Kafka if own else servers.kafka)(self.folder / "kafka")
+        self.processes: dict[str, Process] = {}
+        self.ports: dict[str, int] = {}
+        self.admin_key = ""
+        self._database: Database | None = None
+        self._say = say or (lambda _: None)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def database(self) -> Database:
+        """The prepared database, with each service's URL."""
+        if self._database is None:
+            raise CannotRun("the stack has no database before it is started")
+        return self._database
+
+    @property
+    def own_kafka(self) -> Kafka:
+        """The embedded broker, to kill, restart or empty; raises when it is somebody else's."""
+        if not isinstance(self.kafka, Kafka):
+            raise CannotRun("this Kafka was given by KAFKA_BOOTSTRAP: it is not ours to break")
+        return self.kafka
+
+    @property
+    def own_postgres(self) -> Postgres:
+        """The embedded PostgreSQL, to kill or restart; raises when it is somebody else's."""
+        if not isinstance(self.postgres, Postgres):
+            raise CannotRun("this PostgreSQL was given by POSTGRES_URL: it is not ours to break")
+        return self.postgres
+
+    @property
+    def control_key(self) -> str:
+        """The key that the sandbox's control calls must show."""
+        return self.keys["sandbox_control"]
+
+    def url(self, name: str) -> str:
+        """Base URL of a service (or of a further process of one, or of the sandbox)."""
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    def start(self) -> None:
+        """Start everything, in order, and wait until it is ready."""
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            broker = beside.submit(self._start_kafka)  # the slowest: while migrations run
+            self._start_postgres()
+            self.command("scheduler", "migrate")
+            for service in SERVICES[1:]:
+                self.command(service, "migrate")
+            broker.result()
+        partitions = self.options.partitions
+        asyncio.run(admin.ensure_topics(self.kafka.bootstrap, partitions=partitions, replication=1))
+        self.admin_key = self.command("scheduler", "bootstrap").split()[-1]
+        for service in (*SERVICES, SANDBOX):
+            self.add(service)
+        for service in (*SERVICES, SANDBOX):
+            self.wait_ready(service)
+
+    def stop(self) -> None:
+        """Stop everything in reverse order; logs stay, data goes."""
+        for name in reversed(list(self.processes)):
+            self._say(f"stopping {name}")
+            self.processes[name].stop(seconds_max=STOP_SECONDS_MAX)
+        for name, server in (("Kafka", self.kafka), ("PostgreSQL", self.postgres)):
+            self._say(f"stopping {name}")
+            server.stop()
+        for data in ("kafka/kafka-data", "postgres/postgres-data"):
+            shutil.rmtree(self.folder / data, ignore_errors=True)
+
+    def add(self, service: str, *, name: str | None = None) -> Process:
+        """Start a process of a service; `name` for a second one beside the first."""
+        name = name or service
+        self.ports[name] = self._port(name)
+        process = Process(
+            name,
+            self._arguments(service, name),
+            log=self.folder / f"{name}.log",
+            env=self.environment(service, name),
+        )
+        self.processes[name] = process
+        process.start()
+        return process
+
+    def restart(self, name: str, *, seconds_max: float = READY_SECONDS_MAX) -> None:
+        """Stop a service's process (if it runs), start it on its port, wait until it is ready."""
+        process = self.processes[name]
+        process.stop(seconds_max=STOP_SECONDS_MAX)
+        process.start()
+        self.wait_ready(name, seconds_max=seconds_max)
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a service's process."""
+        self.processes[name].kill()
+
+    def freeze(self, name: str) -> None:
+        """Stop a service's process in its tracks (SIGSTOP); thaw() lets it go on."""
+        self.processes[name].freeze()
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen process go on."""
+        self.processes[name].thaw()
+
+    def wait_ready(self, name: str, *, seconds_max: float = READY_SECONDS_MAX) -> None:
+        """Wait until the process says it is ready; raises with its log's tail when it dies."""
+        self.processes[name].wait_until(lambda: self._ready(name), seconds_max=seconds_max)
+
+    def watch(self) -> None:
+        """Return never; raise when a process of the stack dies."""
+        while True:
+            for process in self.processes.values():
+                if not process.alive:
+                    raise CannotRun(
+                        f"{process.name} ended with exit code {process.exit_code}; {process.said()}"
+                    )
+            time.sleep(WATCH_SECONDS)
+
+    def command(self, service: str, *words: str) -> str:
+        """Run a command of a service to its end; returns what it printed."""
+        name = f"{service} {' '.join(words)}"
+        log = self.folder / f"{service}-{words[0]}.log"
+        arguments = [sys.executable, "-m", f"services.{service}", *words]
+        process = Process(name, arguments, log=log, env=self.environment(service, service))
+        self._say(name)
+        process.start()
+        process.wait_until(lambda: process.exit_code == 0, seconds_max=COMMAND_SECONDS_MAX)
+        return log.read_text()
+
+    def environment(self, service: str, name: str) -> dict[str, str]:
+        """Every variable that a process of this service is given."""
+        inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
+        given = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | keys.environment(
+            service, self.keys
+        )
+        if service == SANDBOX:
+            given |= {"CLOCK_URL": f"{self.url('scheduler')}/v1/clock", "CLOCK_KEY": self.admin_key}
+        else:
+            given |= self._service_environment(service, name)
+        return inherited | given | dict(self.options.environment.get(service, {}))
+
+    def _service_environment(self, service: str, name: str) -> dict[str, str]:
+        port = self.ports.get(name, 0)
+        return {
+            "MODE": self.options.mode,
+            "POSTGRES_URL": self.database.url(service),
+            "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "KAFKA_PARTITIONS": str(self.options.partitions),
+            "KAFKA_REPLICATION": "1",
+            "KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+            "HTTP_HOST": LOOPBACK,
+            "HTTP_PORT": str(port),
+            "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+        }
+
+    def _arguments(self, service: str, name: str) -> list[str]:
+        if service != SANDBOX:
+            return [sys.executable, "-m", f"services.{service}", "serve"]
+        options = ["--port", str(self.ports[name]), "--seed", self.options.seed]
+        truth = ["--truth-file", str(self.folder / "truth.ndjson")]
+        return [sys.executable, "-m", "deploy.sandbox", "serve", *options, *truth]
+
+    def _port(self, name: str) -> int:
+        port = self.options.ports.get(name)
+        if port is None:
+            return self.ports.get(name) or free_port()
+        require_free(port, f"{name.upper()}_PORT")
+        return port
+
+    def _start_kafka(self) -> None:
+        self._say("starting Kafka")
+        self.kafka.start()
+
+    def _start_postgres(self) -> None:
+        self._say("starting PostgreSQL")
+        self.postgres.start()
+        self._database = finished(self._prepare())
+
+    async def _prepare(self) -> Database:
+        url, name = self.postgres.admin_url, self.options.database
+        if not await databases.exists(url, name):
+            await databases.create(url, name)
+        return await databases.prepare(url, name, keys.passwords(self.keys), mode=self.options.mode)
+
+    def _ready(self, name: str) -> bool:
+        try:
+            return (
+                httpx.get(f"{self.url(name)}/health/ready", timeout=2.0).status_code
+                == httpx.codes.OK
+            )
+        except httpx.TransportError:
+            return False
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Finish a coroutine on a loop and a thread of its own, whatever loop the caller is in."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
