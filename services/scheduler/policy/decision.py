@@ -14,7 +14,6 @@ from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDra
 from shared.events.contact import DebtFact, Item, Reason
 from shared.events.states import ContactState
 
-
 # A conclusion about one debt: ("debt.stage_advanced.v1", DebtFact). `machine_at` repeats law time:
 # the policy knows no other clock; the planner may replace it.
 Fact = tuple[str, DebtFact]

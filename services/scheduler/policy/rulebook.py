@@ -30,9 +30,9 @@ class PolicyError(ValueError):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a ladder. `key` is stable for ever; `offset_days` counts from the due date.
 
-    `misfire` says what a step that comes late does: skip (valid for `max_days_late` days), send_once
-    (until a later step is due), replan (never expires). `after_step` and `wait_days`: not before so
-    many days after that step was sent.
+    `misfire` says what a late step does: skip (valid for `max_days_late` days), send_once (until a
+    later step is due), replan (never expires). `after_step` and `wait_days`: not before so many days
+    after that step was sent.
     """
 
     key: str
@@ -102,10 +102,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True):
-    """One law, guidance or house rule as data. `windows` has seven tuples, Monday first; None: silent.
+    """One law, guidance or house rule as data. `windows` has seven tuples, Monday first, or None.
 
     `status` is law, guidance or house; caps carry their own. Applies to debtors with an indicated
     place that matches, for the collector roles named, on dates [effective_from, effective_to).
+    `stage_waits`: no step of that stage or higher before so many days after the first sent step.
     """
 
     id: str
@@ -127,7 +128,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     consent: dict[str, str] = {}
     opt_out_scope: str = "address"
     opt_out_text: dict[str, str] = {}
-    stage_gates: dict[str, int] = {}
+    stage_waits: dict[int, int] = {}
     retention_days: int | None = None
 
     def in_force(self, day: date) -> bool:
@@ -138,8 +139,8 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
 class Rulebook:
     """One tenant's rules. Each mapping gives (version, value) by id; versions are configuration's.
 
-    `old_ladders` holds earlier ladder versions by (id, version) for debts still on them; a debt whose
-    version is not there continues on the newest (step keys are stable, so nothing repeats).
+    `old_ladders` holds earlier versions by (id, version) for debts still on them; a debt whose
+    version is missing continues on the newest (step keys are stable, so nothing repeats).
     """
 
     def __init__(  # one argument per kind of configuration: grouping them would only hide that

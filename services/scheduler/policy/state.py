@@ -28,30 +28,30 @@ class Compact(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Shared shape of the state's parts: defaults are not written."""
 
 
+class Consent(Compact):
+    """Consent at one level (an address, a channel, everything): granted or revoked, newest stamp.
+
+    `revoked_by` are the revocations of this level whose holds nobody lifted yet.
+    """
+
+    state: str
+    stamp: str
+    revoked_by: list[UUID] = []
+
+
 class Point(Compact):
     """One address. `stamp` tells when the client last named it; empty: never (consent came first).
 
-    `consent` is granted, revoked or unknown; `suppressed` names why the address must not be used
-    (a provider said so, a wrong person answered), None when it may.
+    `suppressed` names why the address must not be used whatever the consent (a provider said so),
+    None when it may; `consent` is None while nobody said anything about this address.
     """
 
     channel: str
     address: str
     verified: bool = False
-    consent: str = "unknown"
-    consent_stamp: str = ""
-    revoked_by: list[UUID] = []
+    consent: Consent | None = None
     suppressed: str | None = None
-    suppressed_stamp: str = ""
     stamp: str = ""
-
-
-class Consent(Compact):
-    """Consent for a channel, or for everything (key `*`); `revoked_by` lists unlifted events."""
-
-    state: str
-    stamp: str
-    revoked_by: list[UUID] = []
 
 
 class PersonHold(Compact):
@@ -95,9 +95,9 @@ class Agreement(Compact):
 class StepRecord(Compact):
     """What became of one ladder step of one debt.
 
-    `state`: pending, open (a contact is planned or on its way), sent, unknown (may have been
-    received), entered_late, missed, withheld, waived. `k` is the highest number used per channel.
-    `retry_on` is the first local date of the next try after a failure.
+    `state`: pending, open (a contact is planned or on its way), sent, unknown and unknown_final
+    (may have been received), entered_late, missed, withheld, waived. `k` is the highest number used
+    per channel; `at` is when the newest contact for it ended or the step was settled.
     """
 
     state: str = "pending"
@@ -105,7 +105,6 @@ class StepRecord(Compact):
     at: datetime | None = None
     k: dict[str, int] = {}
     failures: int = 0
-    retry_on: date | None = None
     mandatory: bool = False
     reason: str | None = None
 

@@ -1,0 +1,268 @@
+"""Folding what is known about the person: facts, consent, personal holds, contacts made elsewhere.
+
+In: debtor events. Out: the debtor's state and the fate of the holds that intake placed. Newest word
+wins per fact; a revocation is undone only by a newer grant that is at least as narrow.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.state import (
+    Consent,
+    DebtorState,
+    HoldChange,
+    PastContact,
+    PersonHold,
+    Point,
+    WorkItemDraft,
+    stamp_of,
+)
+from shared.events import debt as events
+from shared.events.hold import subject_of
+from shared.events.identities import fact_id, hold_id
+
+EVERYTHING = "*"
+PHONE_CHANNELS = ("sms", "whatsapp", "voice")
+NAMED_WITHOUT_DATE = "0"  # a grant whose date nobody knows is older than any revocation
+
+
+def take_debtor_facts(
+    state: DebtorState,
+    facts: events.DebtorFacts,
+    stamp: str,
+    event_id: UUID,
+    *,
+    whole: bool = False,
+) -> None:
+    """Take what the client knows about the person; None leaves what was known.
+
+    A registration adds its contact points; with `whole` (`debtor.updated`) the list replaces every
+    point named before.
+    """
+    for name in ("debtor_ref", "name", "kind", "locale", "places"):
+        value = getattr(facts, name)
+        if value is not None and stamp > state.fact_stamps.get(name, ""):
+            setattr(state, name, value)
+            state.fact_stamps[name] = stamp
+    for named in facts.contact_points or ():
+        _take_point(state, named, stamp, event_id)
+    if whole and facts.contact_points is not None:
+        state.points_stamp = max(state.points_stamp, stamp)
+
+
+def point_at(state: DebtorState, channel: str, address: str) -> Point:
+    """Return the point, made (not usable yet) when the client has not named it."""
+    for point in state.points:
+        if point.channel == channel and point.address == address:
+            return point
+    point = Point(channel=channel, address=address)
+    state.points.append(point)
+    return point
+
+
+def revoke(current: Consent | None, stamp: str, event_id: UUID | None) -> Consent:
+    """Return the consent after a revocation; `event_id` is given when a hold waits on it."""
+    consent = current or Consent(state="revoked", stamp="")
+    if stamp > consent.stamp:
+        consent.state, consent.stamp = "revoked", stamp
+    if event_id is not None and consent.state == "revoked" and event_id not in consent.revoked_by:
+        consent.revoked_by.append(event_id)
+    return consent
+
+
+def updated(out: Folded, event_id: UUID, event: events.DebtorUpdated, now: datetime) -> None:
+    """New facts about the person."""
+    del now
+    stamp = stamp_of(event.occurred_at, event_id)
+    take_debtor_facts(out.state, event.debtor, stamp, event_id, whole=True)
+
+
+def consent_changed(
+    out: Folded, event_id: UUID, event: events.ConsentChanged, address_subject: object
+) -> None:
+    """Consent given or taken, for an address, a channel, or everything."""
+    state = out.state
+    stamp = stamp_of(event.occurred_at, event_id)
+    granted = event.state == "granted"
+    if event.address is not None:
+        channels = [event.channel] if event.channel else _channels_of(state, event.address)
+        for channel in channels:
+            point = point_at(state, channel, event.address)
+            lifted: list[UUID] = []
+            if granted:
+                point.consent, lifted = _grant(point.consent, stamp)
+            else:
+                point.consent = revoke(point.consent, stamp, event_id)
+                if point.consent.state == "granted":
+                    lifted = [event_id]
+            _lift_address(out, lifted, channel, event.address, address_subject)
+    else:
+        _consent_level(out, event.channel or EVERYTHING, stamp, event_id, granted=granted)
+    if granted:
+        _free_from_everything(out, stamp)
+    elif event.address is not None or event.channel is not None:
+        _change(out, event_id, "consent_counted", keep=False)
+
+
+def hold_placed(out: Folded, event_id: UUID, event: events.HoldPlaced, now: datetime) -> None:
+    """A reason not to contact the person, until it is lifted or ends."""
+    del now
+    stamp = stamp_of(event.occurred_at, event_id)
+    over = stamp <= out.state.holds_lifted.get(event.reason, "")
+    if str(event_id) in out.state.person_holds:
+        return
+    if not over:
+        out.state.person_holds[str(event_id)] = PersonHold(
+            reason=event.reason, stamp=stamp, until=event.until
+        )
+    _change(out, event_id, event.reason, keep=not over, until=event.until)
+
+
+def hold_lifted(out: Folded, event_id: UUID, event: events.HoldLifted, now: datetime) -> None:
+    """A reason is gone: every hold placed for it before this ends."""
+    del now
+    state = out.state
+    stamp = stamp_of(event.occurred_at, event_id)
+    state.holds_lifted[event.reason] = max(state.holds_lifted.get(event.reason, ""), stamp)
+    for key, held in list(state.person_holds.items()):
+        if held.reason == event.reason and held.stamp <= stamp:
+            del state.person_holds[key]
+            _change(out, UUID(key), event.reason, keep=False)
+
+
+def merged(out: Folded, event_id: UUID, event: events.DebtorMerged, now: datetime) -> None:
+    """Two debtors are one: the merged one falls silent, the surviving one goes on.
+
+    The move of debts between shards is a person's work item for now; until it is done the merged
+    debtor's hold stays.
+    """
+    del now
+    state = out.state
+    if event.merged_debtor_id == state.debtor_id:
+        state.merged_into = event.debtor_id
+        _change(out, event_id, "merged", keep=True)
+        return
+    _change(out, event_id, "merged", keep=False)
+    out.work_items.append(
+        WorkItemDraft(
+            kind="debtor_merged",
+            cause=fact_id(event.debtor_id, "debtor_merged", str(event.merged_debtor_id)),
+            debtor_id=event.debtor_id,
+        )
+    )
+
+
+def erasure_requested(
+    out: Folded, event_id: UUID, event: events.ErasureRequested, now: datetime
+) -> None:
+    """The person asks to be forgotten: no contact any more."""
+    del event, now
+    out.state.erasure_requested = True
+    _change(out, event_id, "erasure_requested", keep=True)
+
+
+def contact_recorded(
+    out: Folded, event_id: UUID, event: events.ContactRecorded, now: datetime
+) -> None:
+    """Somebody contacted the person elsewhere: it counts; a wrong person silences the addresses."""
+    del now
+    state = out.state
+    state.past[str(event_id)] = PastContact(channel=event.channel, at=event.at)
+    if event.outcome != "wrong_person":
+        return
+    stamp = stamp_of(event.occurred_at, event_id)
+    reached = PHONE_CHANNELS if event.channel in PHONE_CHANNELS else (event.channel,)
+    for channel in reached:
+        state.wrong_person[channel] = max(state.wrong_person.get(channel, ""), stamp)
+    _change(out, event_id, "wrong_person_counted", keep=False)
+
+
+def _take_point(state: DebtorState, named: events.ContactPoint, stamp: str, event_id: UUID) -> None:
+    point = point_at(state, named.channel, named.address)
+    if stamp > point.stamp:
+        point.stamp, point.verified = stamp, named.verified
+    if named.consent == "revoked":
+        at = stamp_of(named.consent_at, event_id) if named.consent_at else stamp
+        point.consent = revoke(point.consent, at, None)
+    elif named.consent == "granted":
+        at = stamp_of(named.consent_at, event_id) if named.consent_at else NAMED_WITHOUT_DATE
+        point.consent, _ = _grant(point.consent, at)
+
+
+def _grant(current: Consent | None, stamp: str) -> tuple[Consent, list[UUID]]:
+    """Return the consent after a grant, and the revocations whose holds it lifts."""
+    if current is None:
+        return Consent(state="granted", stamp=stamp), []
+    if stamp <= current.stamp:
+        return current, []
+    lifted = current.revoked_by
+    return Consent(state="granted", stamp=stamp), lifted
+
+
+def _consent_level(out: Folded, level: str, stamp: str, event_id: UUID, *, granted: bool) -> None:
+    consents = out.state.consents
+    if granted:
+        consents[level], lifted = _grant(consents.get(level), stamp)
+        for cause in lifted:
+            _change(out, cause, "consent_granted", keep=False)
+        return
+    for_everything = level == EVERYTHING
+    consent = consents[level] = revoke(
+        consents.get(level), stamp, event_id if for_everything else None
+    )
+    if for_everything:
+        keep = consent.state == "revoked" and stamp > _newest_grant(out.state)
+        if not keep and event_id in consent.revoked_by:
+            consent.revoked_by.remove(event_id)
+        _change(out, event_id, "consent_revoked", keep=keep)
+
+
+def _newest_grant(state: DebtorState) -> str:
+    """Stamp of the newest grant at any level: after it, silence is no longer for everything."""
+    levels = [*state.consents.values(), *(p.consent for p in state.points if p.consent)]
+    return max((c.stamp for c in levels if c.state == "granted"), default="")
+
+
+def _free_from_everything(out: Folded, stamp: str) -> None:
+    """A grant newer than a revocation of everything narrows it: the policy silences the rest."""
+    everything = out.state.consents.get(EVERYTHING)
+    if everything is None or everything.state != "revoked" or stamp <= everything.stamp:
+        return
+    for cause in everything.revoked_by:
+        _change(out, cause, "consent_narrowed", keep=False)
+    everything.revoked_by = []
+
+
+def _lift_address(
+    out: Folded, causes: list[UUID], channel: str, address: str, address_subject: object
+) -> None:
+    if not callable(address_subject):
+        return
+    subject = address_subject(channel, address)
+    for cause in causes:
+        lifted = hold_id(cause, "address", subject)
+        out.hold_changes.append(
+            HoldChange(hold_id=lifted, state="lifted", reason="consent_granted")
+        )
+
+
+def _change(
+    out: Folded, cause: UUID, reason: str, *, keep: bool, until: datetime | None = None
+) -> None:
+    """Say what becomes of the debtor hold that intake placed for the event `cause`."""
+    subject = subject_of("debtor", out.state.tenant_id, str(out.state.debtor_id))
+    out.hold_changes.append(
+        HoldChange(
+            hold_id=hold_id(cause, "debtor", subject),
+            state="active" if keep else "lifted",
+            reason=reason,
+            until=until if keep else None,
+        )
+    )
+
+
+def _channels_of(state: DebtorState, address: str) -> list[str]:
+    """Channels on which an address is known; by its look when it is not."""
+    known = sorted({point.channel for point in state.points if point.address == address})
+    return known or (["email"] if "@" in address else ["sms", "whatsapp"])
