@@ -155,7 +155,7 @@ async def reading(bootstrap: str) -> "AsyncIterator[RawConsumer]":
 
 @asynccontextmanager
 async def _admin(bootstrap: str) -> "AsyncIterator[Any]":
-    async def connect() -> Any:  # noqa: ANN401 - aiokafka's admin client has no types
+    async def connect() -> Any:
         admin = new_admin(bootstrap)
         try:
             await admin.start()
@@ -209,7 +209,7 @@ def _retained() -> dict[str, str]:
     }
 
 
-async def _create(admin: Any, topics: list[NewTopic]) -> None:  # noqa: ANN401
+async def _create(admin: Any, topics: list[NewTopic]) -> None:
     answer = await admin.create_topics(topics)
     for name, code, *_ in answer.topic_errors:
         error = for_code(code)
@@ -220,7 +220,7 @@ async def _create(admin: Any, topics: list[NewTopic]) -> None:  # noqa: ANN401
     log.info("created %d topics", len(topics))
 
 
-async def _wait_for(admin: Any, names: list[str]) -> TopicAnswer:  # noqa: ANN401
+async def _wait_for(admin: Any, names: list[str]) -> TopicAnswer:
     """Poll until every topic is known: creation is acknowledged before all brokers know it."""
 
     async def ask() -> TopicAnswer:

@@ -4,6 +4,9 @@ In: addresses and a few settings. Out: started producers, consumers and admin cl
 protocols (aiokafka is untyped), and `attempt_until`, the bounded retry of everything at start.
 """
 
+# Protocols name what aiokafka documents.
+# ruff: noqa: D102
+
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -188,7 +191,7 @@ def new_reader(bootstrap: str) -> RawConsumer:
     )
 
 
-def new_admin(bootstrap: str) -> Any:  # noqa: ANN401 - aiokafka's admin client has no types
+def new_admin(bootstrap: str) -> Any:
     """Make an admin client."""
     return AIOKafkaAdminClient(
         bootstrap_servers=bootstrap,
@@ -210,7 +213,7 @@ def _reading() -> dict[str, Any]:
     }
 
 
-def cluster_client(owner: object) -> Any:  # noqa: ANN401 - aiokafka's client has no types
+def cluster_client(owner: object) -> Any:
     """Return the network client inside a producer, consumer or admin client."""
     return getattr(owner, "client", None) or getattr(owner, "_client", None)
 

@@ -263,7 +263,8 @@ class GroupConsumer:
         if self._committing is not None and not self._committing.done():
             return
         self._committed_at = now
-        self._committing = asyncio.create_task(self._flush_commits(raw))
+        loop = asyncio.get_running_loop()
+        self._committing = loop.create_task(self._flush_commits(raw))
 
     async def _flush_commits(self, raw: RawConsumer) -> None:
         owned = raw.assignment()

@@ -6,7 +6,6 @@ topic plus `dlq_*` headers, acknowledged before the caller moves on. Beyond the 
 """
 
 from collections import deque
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
@@ -23,7 +22,8 @@ REASON_CHARACTERS_MAX = 500  # a header is for people; longer texts are stack tr
 class Counts(Protocol):
     """A counter with labels, such as prometheus_client's."""
 
-    def inc(self, amount: float = 1) -> None: ...
+    def inc(self, amount: float = 1) -> None:
+        """Count up."""
 
 
 class DeadLetters:
@@ -72,7 +72,6 @@ def _letter(record: Record, reason: str, error: BaseException | None) -> Outgoin
         ("dlq_offset", str(record.offset).encode()),
         ("dlq_reason", reason[:REASON_CHARACTERS_MAX].encode()),
         ("dlq_error", type(error).__name__.encode() if error is not None else b""),
-        ("dlq_buried_at", datetime.now(UTC).isoformat().encode()),
     ]
     return Outgoing(
         dead_letters(record.topic),

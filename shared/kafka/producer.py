@@ -157,7 +157,7 @@ async def _send(raw: RawProducer, batch: Sequence[Outgoing]) -> list[tuple[int, 
     return placed
 
 
-def _fill(append: Any, batch: Sequence[Outgoing], indices: list[int]) -> int:  # noqa: ANN401
+def _fill(append: Any, batch: Sequence[Outgoing], indices: list[int]) -> int:
     """Append records until the batch is full; return how many went in (at least one)."""
     for taken, index in enumerate(indices):
         record = batch[index]

@@ -72,7 +72,9 @@ class CompactedReader:
                     yield batch
             except ConnectionFailures as error:
                 silent_seconds = loop.time() - self._alive_at
-                log.warning("reading %s failed (%s); trying again", self.topic, type(error).__name__)
+                log.warning(
+                    "reading %s failed (%s); trying again", self.topic, type(error).__name__
+                )
                 if self._silence_seconds_max and silent_seconds > self._silence_seconds_max:
                     msg = f"{self.topic}: no sign of life for {silent_seconds:.0f} s"
                     raise KafkaSilent(msg) from error

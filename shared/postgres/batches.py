@@ -47,7 +47,7 @@ class BatchWriter(Generic[T, R]):
         outcome.add_done_callback(lambda _: self._room.release())
         self._waiting.append((item, outcome))
         if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
+            self._worker = asyncio.get_running_loop().create_task(self._work())
         return await asyncio.shield(outcome)
 
     def pending(self) -> int:

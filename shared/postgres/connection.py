@@ -4,6 +4,9 @@ In: asyncpg's untyped objects. Out: the protocols and the `Pool` that every stor
 against, and `TRANSIENT_ERRORS`: what means "the database is away or busy, try again".
 """
 
+# Protocols name what asyncpg documents: its method names, its `timeout` parameters.
+# ruff: noqa: D102, ASYNC109
+
 from asyncio import wait_for
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -40,7 +43,7 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
 class Row(Protocol):
     """asyncpg's Record: by name or by position. Iterating gives values, not keys."""
 
-    def __getitem__(self, key: str | int) -> Any: ...  # noqa: ANN401 - a column may be anything
+    def __getitem__(self, key: str | int) -> Any: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
     def keys(self) -> Iterable[str]: ...
@@ -84,7 +87,9 @@ class Connection(Protocol):
 class RawPool(Protocol):
     """asyncpg's Pool, as far as `Pool` uses it."""
 
-    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]: ...
+    def acquire(
+        self, *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[Connection]: ...
     async def close(self) -> None: ...
     def terminate(self) -> None: ...
     def get_size(self) -> int: ...
@@ -110,7 +115,7 @@ class Pool:
         self._acquire_seconds_max = acquire_seconds_max
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - asyncpg's own name
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection; `timeout` in seconds overrides the bound."""
         limit = self._acquire_seconds_max if timeout is None else timeout
         async with self._raw.acquire(timeout=limit) as connection:
@@ -131,22 +136,22 @@ class Pool:
         )
         return opened
 
-    async def fetch(self, query: str, *args: Any) -> list[Row]:  # noqa: ANN401
+    async def fetch(self, query: str, *args: Any) -> list[Row]:
         """Run one query on any connection and return its rows."""
         async with self.acquire() as connection:
             return await connection.fetch(query, *args)
 
-    async def fetchrow(self, query: str, *args: Any) -> Row | None:  # noqa: ANN401
+    async def fetchrow(self, query: str, *args: Any) -> Row | None:
         """Run one query on any connection and return its first row."""
         async with self.acquire() as connection:
             return await connection.fetchrow(query, *args)
 
-    async def fetchval(self, query: str, *args: Any) -> Any:  # noqa: ANN401
+    async def fetchval(self, query: str, *args: Any) -> Any:
         """Run one query on any connection and return the first value of its first row."""
         async with self.acquire() as connection:
             return await connection.fetchval(query, *args)
 
-    async def execute(self, query: str, *args: Any) -> str:  # noqa: ANN401
+    async def execute(self, query: str, *args: Any) -> str:
         """Run one statement on any connection and return its command tag."""
         async with self.acquire() as connection:
             return await connection.execute(query, *args)

@@ -69,15 +69,15 @@ async def open_pool(
                 command_timeout=COMMAND_SECONDS_MAX,
                 server_settings=options,
             )
-            break
+            pool = Pool(raw, url=url, options=options)
+            async with pool.acquire() as connection:
+                await outbox.prepare(connection)
         except TRANSIENT_ERRORS:
             if loop.time() + RETRY_SECONDS > deadline:
                 raise
+        else:
+            return pool
         await asyncio.sleep(RETRY_SECONDS)
-    pool = Pool(raw, url=url, options=options)
-    async with pool.acquire() as connection:
-        await outbox.prepare(connection)
-    return pool
 
 
 async def now(conn: Connection) -> LawClockReading:

@@ -36,11 +36,18 @@ RETRY_SECONDS = 0.1  # after a failure, doubling
 RETRY_SECONDS_MAX = 1.0
 MARK_TYPE = "hold.complete_through.v1"
 
+# What a broker or a database that is away or restarting causes: wait and go on.
+SURVIVABLE: tuple[type[Exception], ...] = (
+    PublishFailed,
+    *ConnectionFailures,
+    *TRANSIENT_ERRORS,
+)
+
 
 class LaneRelay:
     """Publishes one lane of a service. `run` is one loop; any replica may call it."""
 
-    def __init__(  # noqa: PLR0913 - all but three are optional
+    def __init__(
         self,
         pool: Pool,
         producer: Producer,
@@ -102,7 +109,7 @@ class LaneRelay:
                 ) as conn:
                     if conn is not None:
                         await self._lead(conn, stop)
-            except (PublishFailed, *ConnectionFailures, *TRANSIENT_ERRORS) as error:
+            except SURVIVABLE as error:
                 log.warning("the lane stopped (%s); trying again", type(error).__name__)
             finally:
                 self.leading = False
@@ -154,7 +161,7 @@ class LaneRelay:
                 Outgoing(self._topic, row["key"], headers_from(row["headers"]), row["value"])
                 for row in rows
             ]
-            await leadership.patiently(conn, asyncio.create_task(self._producer.publish(batch)))
+            await leadership.patiently(conn, self._producer.publish(batch))
             await conn.execute(
                 f"DELETE FROM {self._table} WHERE id = ANY($1::bigint[])",  # noqa: S608 - our own
                 [row["id"] for row in rows],
@@ -180,9 +187,7 @@ class LaneRelay:
             Outgoing(self._topic, COMPLETE_THROUGH_KEY, headers, envelope.data, number)
             for number in range(count)
         ]
-        placed = await leadership.patiently(
-            conn, asyncio.create_task(self._producer.publish(batch))
-        )
+        placed = await leadership.patiently(conn, self._producer.publish(batch))
         for partition, offset in placed:
             if 0 <= offset <= self._last_mark_offsets.get(partition, -1):
                 msg = f"{self._topic}/{partition} went back"
@@ -191,9 +196,7 @@ class LaneRelay:
         self.complete_through = complete_through
 
     async def _check_cluster(self, conn: Connection) -> None:
-        found = await leadership.patiently(
-            conn, asyncio.create_task(self._producer.cluster_id())
-        )
+        found = await leadership.patiently(conn, self._producer.cluster_id())
         if found is None:
             msg = "no broker answers"
             raise PublishFailed(msg)
@@ -208,7 +211,7 @@ class LaneRelay:
         """Make the topics anew and let the service append its live holds again; then go on."""
         log.error("Kafka lost the lane (%s): publishing holds again", reason)
         self._last_mark_offsets.clear()
-        found = await leadership.patiently(conn, asyncio.create_task(self._rebuild()))
+        found = await leadership.patiently(conn, self._rebuild())
         await pages.save_cluster(conn, self._table, found)
         self._cluster_id = found
         self._mark_due_at = 0.0

@@ -7,9 +7,9 @@ process (its socket still open) does not hold the lock for ever; a living one ke
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool
 
@@ -25,7 +25,10 @@ CLOSE_SECONDS_MAX = 2.0  # a connection that does not close by then is cut
 
 @asynccontextmanager
 async def hold(
-    pool: Pool, purpose: str, lock_key: int | str | None, stop: asyncio.Event,
+    pool: Pool,
+    purpose: str,
+    lock_key: int | str | None,
+    stop: asyncio.Event,
     idle_seconds_max: int = IDLE_SECONDS_MAX,
 ) -> AsyncIterator[Connection | None]:
     """Wait for the lock and yield the connection that holds it; None when `stop` came first.
@@ -49,15 +52,20 @@ async def hold(
 
 async def patiently(
     conn: Connection,
-    working: asyncio.Task[T],
+    work: Coroutine[Any, Any, T],
     on_heartbeat: Callable[[], Awaitable[None]] | None = None,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
-    """Wait for `working` while keeping the lock's connection alive.
+    """Do `work` while keeping the lock's connection alive; `meanwhile` runs on it beside the work.
 
-    When the connection is lost, or `on_heartbeat` raises, `working` is cancelled and the error
-    raised: without the lock nothing more may be published.
+    When the connection is lost, or `on_heartbeat` or `meanwhile` raises, the work is cancelled and
+    the error raised: without the lock nothing more may be published.
     """
+    # Not a TaskGroup: it would wrap every error in a group, and this runs for every page.
+    working = asyncio.get_running_loop().create_task(work)
     try:
+        if meanwhile is not None:
+            await meanwhile()
         while not working.done():
             await asyncio.wait({working}, timeout=HEARTBEAT_SECONDS)
             if not working.done():

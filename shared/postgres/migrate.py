@@ -42,7 +42,7 @@ def upgrade(service_name: str, url: str) -> str:
     scripts = _scripts(service_name)
 
     def work(connection: SyncConnection) -> None:
-        def steps(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
+        def steps(revision: Any, _: MigrationContext) -> Any:
             return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its command does
 
         with EnvironmentContext(Config(), scripts, fn=steps, destination_rev="head") as environment:
@@ -95,8 +95,8 @@ def differences(service_name: str, url: str, metadata: MetaData) -> list[Any]:
         context = MigrationContext.configure(
             connection,
             opts={
-                "include_object": lambda _, name, kind, *__: not (
-                    kind == "table" and (name in partitions or name == VERSION_TABLE)
+                "include_object": lambda _, name, kind, *__: (
+                    not (kind == "table" and (name in partitions or name == VERSION_TABLE))
                 ),
                 "compare_type": True,
             },

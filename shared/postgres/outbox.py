@@ -2,7 +2,7 @@
 
 In: `append`, inside the caller's transaction, one COPY. Out: rows that `relay` publishes in commit
 order. `prepare` keeps day partitions ahead and raises the generation when the database cluster is
-another one (a restored dump starts its transaction ids anew, so xids of two clusters do not compare).
+another one (a restored dump starts transaction ids anew: xids of two clusters do not compare).
 """
 
 from collections.abc import Sequence

@@ -106,9 +106,7 @@ async def load_state(conn: Connection, name: str) -> RelayState:
     )
 
 
-async def read_page(
-    conn: Connection, after: Position, generation: int, rows_max: int
-) -> list[Row]:
+async def read_page(conn: Connection, after: Position, generation: int, rows_max: int) -> list[Row]:
     """Read the next rows whose transactions can get no older neighbours any more."""
     return await conn.fetch(
         READ, after.day, after.generation, after.xid, after.id, generation, rows_max
@@ -151,10 +149,11 @@ async def anything_after(conn: Connection, position: Position) -> bool:
     return bool(found)
 
 
-async def save(  # noqa: PLR0913 - one statement saves all of it
+async def save(
     conn: Connection,
     name: str,
     statement: str,
+    *,
     position: Position,
     acks: Mapping[TopicPartition, Ack],
     published: int,

@@ -33,11 +33,18 @@ AGAIN_ROWS_PER_SECOND = 5_000  # re-publication: 1 M rows in 3.5 min, with room 
 RETRY_SECONDS_MIN = 0.1  # after a failure, doubling
 RETRY_SECONDS_MAX = 3.0
 
+# What a broker or a database that is away or restarting causes: wait and go on.
+SURVIVABLE: tuple[type[Exception], ...] = (
+    PublishFailed,
+    *ConnectionFailures,
+    *TRANSIENT_ERRORS,
+)
+
 
 class Relay:
     """Publishes `outbox` of one service. `run` is one loop; any replica may call it."""
 
-    def __init__(  # noqa: PLR0913 - all but two are optional
+    def __init__(
         self,
         pool: Pool,
         producer: Producer,
@@ -110,7 +117,7 @@ class Relay:
                 ) as conn:
                     if conn is not None:
                         await self._lead(conn, stop)
-            except (PublishFailed, *ConnectionFailures, *TRANSIENT_ERRORS) as error:
+            except SURVIVABLE as error:
                 log.warning("the relay stopped (%s); trying again", type(error).__name__)
             finally:
                 self.leading = False
@@ -156,23 +163,25 @@ class Relay:
 
     async def _drain(self, conn: Connection, page: list[Row], stop: asyncio.Event) -> None:
         """Publish page after page; the next one is read while one is on its way, order kept."""
+        following = page
         unsaved: tuple[list[Row], list[tuple[int, int]]] | None = None
-        while page:
-            self._in_hand = len(page)
-            publishing = asyncio.create_task(self._producer.publish(pages.outgoing(page)))
-            try:
-                if unsaved is not None:
-                    await self._save(conn, *unsaved)
-                following: list[Row] = []
-                if len(page) >= self._page_rows_max and not stop.is_set():
-                    following = await self._read(conn, pages.end_of(page))
-            except BaseException:
-                publishing.cancel()
-                await asyncio.wait({publishing})
-                raise
-            placed = await leadership.patiently(conn, publishing, self._watch)
-            unsaved = (page, placed)
+
+        async def meanwhile() -> None:
+            nonlocal following
+            if unsaved is not None:
+                await self._save(conn, *unsaved)
+            following = []
+            if len(page) >= self._page_rows_max and not stop.is_set():
+                following = await self._read(conn, pages.end_of(page))
+
+        while following:
             page = following
+            self._in_hand = len(page)
+            publishing = self._producer.publish(pages.outgoing(page))
+            unsaved = (
+                page,
+                await leadership.patiently(conn, publishing, self._watch, meanwhile),
+            )
         if unsaved is not None:
             await self._save(conn, *unsaved)
         self._in_hand = 0
@@ -186,7 +195,9 @@ class Relay:
         lasts, firsts = pages.last_acks(page, placed)
         check_advance(self._state.acks, firsts)
         end = pages.end_of(page)
-        await pages.save(conn, self._name, pages.SAVE_LIVE, end, lasts, len(page))
+        await pages.save(
+            conn, self._name, pages.SAVE_LIVE, position=end, acks=lasts, published=len(page)
+        )
         self._state.position = end
         self._state.acks.update(lasts)
         self.published_total += len(page)
@@ -205,12 +216,14 @@ class Relay:
             log.info("the kept window was published again")
             return
         began = loop.time()
-        publishing = asyncio.create_task(self._producer.publish(pages.outgoing(page)))
+        publishing = self._producer.publish(pages.outgoing(page))
         placed = await leadership.patiently(conn, publishing, self._watch)
         lasts, firsts = pages.last_acks(page, placed)
         check_advance(self._state.acks, firsts)
         end = pages.end_of(page)
-        await pages.save(conn, self._name, pages.SAVE_AGAIN, end, lasts, len(page))
+        await pages.save(
+            conn, self._name, pages.SAVE_AGAIN, position=end, acks=lasts, published=len(page)
+        )
         self._state.again = end
         self._state.acks.update(lasts)
         self.published_total += len(page)
@@ -219,9 +232,7 @@ class Relay:
     async def _inspect(self, conn: Connection) -> None:
         """Compare the log with what was acknowledged, before the first publication."""
         try:
-            cluster_id = await leadership.patiently(
-                conn, asyncio.create_task(inspect(self._producer, self._state))
-            )
+            cluster_id = await leadership.patiently(conn, inspect(self._producer, self._state))
         except LogLost as loss:
             await self._recover(conn, str(loss))
             return
@@ -234,7 +245,7 @@ class Relay:
         """Make the topics anew, let the service re-publish its state, then our own window."""
         log.error("Kafka lost its log (%s): publishing again", reason)
         self.log_losses_total += 1
-        cluster_id = await leadership.patiently(conn, asyncio.create_task(self._rebuild()))
+        cluster_id = await leadership.patiently(conn, self._rebuild())
         await pages.start_again(conn, self._name, cluster_id, self._state.position)
         self._state = await pages.load_state(conn, self._name)
         self._again_at = 0.0
@@ -253,7 +264,7 @@ class Relay:
 
     async def _probe(self, conn: Connection) -> None:
         if asyncio.get_running_loop().time() - self._probed_at >= self._probe_seconds:
-            await leadership.patiently(conn, asyncio.create_task(self._watch()))
+            await leadership.patiently(conn, self._watch())
 
     async def _watch(self) -> None:
         """Raise `LogLost` when the cluster that answers is another one; silence is no answer."""

@@ -28,7 +28,8 @@ from sqlalchemy.types import UserDefinedType
 class Operations(Protocol):
     """Alembic's `op`, as far as these helpers use it."""
 
-    def execute(self, sqltext: str) -> None: ...
+    def execute(self, sqltext: str) -> None:
+        """Run one statement."""
 
 
 # `day` is machine time: only for dropping. xid is compared with the snapshot, so it is the row's
@@ -177,7 +178,9 @@ def define_tables(metadata: MetaData) -> None:
         Column("generation", Integer, nullable=False, server_default="1"),
         Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
         Column("id", BigInteger, Identity(always=True), nullable=False),
-        Column("day", Date, nullable=False, server_default=text("(now() AT TIME ZONE 'UTC')::date")),
+        Column(
+            "day", Date, nullable=False, server_default=text("(now() AT TIME ZONE 'UTC')::date")
+        ),
         Column("topic", Text, nullable=False),
         Column("key", Text, nullable=False),
         Column("event_id", Uuid, nullable=False),

@@ -32,7 +32,7 @@ class Upkeep:
         self._rows: dict[date, int] = {}
 
     async def when_due(self, conn: Connection, name: str) -> None:
-        """Once an hour: partitions ahead, old ones dropped. A lock that is taken is not waited for."""
+        """Once an hour: partitions ahead, old ones dropped; a lock that is taken, later."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._due_at:
             return
