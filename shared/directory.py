@@ -66,31 +66,29 @@ class Directory:
             self._apply(entry)
         self._announce()
 
-    def get(self, kind: str, tenant_id: str, id: str) -> ConfigEntry | None:  # noqa: A002
+    def get(self, kind: str, tenant_id: str, entry_id: str) -> ConfigEntry | None:
         """Return the newest version of an entry; None when unknown or deleted."""
-        entry = self._entries.get((kind, tenant_id, id))
+        entry = self._entries.get((kind, tenant_id, entry_id))
         return None if entry is None or entry.deleted else entry
 
-    def body(self, kind: str, tenant_id: str, id: str, shape: type[T]) -> T | None:  # noqa: A002
+    def body(self, kind: str, tenant_id: str, entry_id: str, shape: type[T]) -> T | None:
         """Return the newest body of an entry; None when unknown, deleted or unreadable."""
-        entry = self.get(kind, tenant_id, id)
+        entry = self.get(kind, tenant_id, entry_id)
         return None if entry is None else self._decoded(entry, shape)
 
-    def version(self, kind: str, tenant_id: str, id: str) -> int | None:  # noqa: A002
+    def version(self, kind: str, tenant_id: str, entry_id: str) -> int | None:
         """Return the newest version's number; None when unknown or deleted."""
-        entry = self.get(kind, tenant_id, id)
+        entry = self.get(kind, tenant_id, entry_id)
         return None if entry is None else entry.version
 
-    def body_at(
-        self, key: Key, version: int, shape: type[T]
-    ) -> T | None:
+    def body_at(self, key: Key, version: int, shape: type[T]) -> T | None:
         """Return the body that an entry (kind, tenant, id) had at `version`, if it was seen."""
         entry = self._versions.get(key, {}).get(version)
         return None if entry is None else self._decoded(entry, shape)
 
-    def template(self, tenant_id: str, id: str, version: int) -> Template | None:  # noqa: A002
+    def template(self, tenant_id: str, entry_id: str, version: int) -> Template | None:
         """Return a template as it was at `version`; None when that version was never seen."""
-        return self.body_at(("template", tenant_id, id), version, Template)
+        return self.body_at(("template", tenant_id, entry_id), version, Template)
 
     def entries(self, kind: str, tenant_id: str | None = None) -> list[ConfigEntry]:
         """Return the entries of a kind that are not deleted, of one tenant or of all."""
@@ -110,11 +108,17 @@ class Directory:
         return None if found is None else (tenant_id, key_id, found)
 
     async def wait_for(
-        self, kind: str, tenant_id: str, id: str, seconds_max: float, *, version: int = 0  # noqa: A002
+        self,
+        kind: str,
+        tenant_id: str,
+        entry_id: str,
+        seconds_max: float,
+        *,
+        version: int = 0,
     ) -> bool:
         """Wait until an entry is known (at `version` or newer); False when time ran out."""
         deadline = time.monotonic() + seconds_max
-        while (self.version(kind, tenant_id, id) or -1) < version:
+        while (self.version(kind, tenant_id, entry_id) or -1) < version:
             changed = self._changed
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -202,7 +206,7 @@ class Directory:
         changed.set()
 
 
-def _known_only(raw: Any, shape: Any) -> Any:  # noqa: ANN401 - any JSON value, any annotation
+def _known_only(raw: Any, shape: Any) -> Any:
     """Drop fields that `shape` does not know, so that a newer writer's addition is no error."""
     struct = _struct_of(shape)
     if struct is None or not isinstance(raw, Mapping):
@@ -211,7 +215,7 @@ def _known_only(raw: Any, shape: Any) -> Any:  # noqa: ANN401 - any JSON value, 
     return {name: _known_only(value, known[name]) for name, value in raw.items() if name in known}
 
 
-def _struct_of(shape: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401 - any annotation
+def _struct_of(shape: Any) -> type[msgspec.Struct] | None:
     for each in (shape, *get_args(shape)):
         if isinstance(each, type) and issubclass(each, msgspec.Struct):
             return each

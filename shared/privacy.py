@@ -47,7 +47,9 @@ class SealBroken(ValueError):
 def mask_phone(phone: str) -> str:
     """Return the phone with all but its last two digits hidden, e.g. `***21`."""
     digits = [char for char in phone if char.isdigit()]
-    return MASK + "".join(digits[-PHONE_DIGITS_SHOWN:]) if len(digits) > PHONE_DIGITS_SHOWN else MASK
+    return (
+        MASK + "".join(digits[-PHONE_DIGITS_SHOWN:]) if len(digits) > PHONE_DIGITS_SHOWN else MASK
+    )
 
 
 def mask_email(email: str) -> str:

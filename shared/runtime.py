@@ -8,33 +8,33 @@ database. Loops take a stop event and end soon after it is set.
 """
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import uvloop
 
-from shared.settings import ServiceSettings
+from shared.settings import EXIT_CANNOT_START, CannotStart, ServiceSettings
 from shared.telemetry import logs, metrics, setup
 
 EXIT_OK = 0
 EXIT_CRASH = 1
-EXIT_CANNOT_START = 3
 CANCEL_SECONDS_MAX = 2.0  # what a cancelled loop gets to unwind; then it is left behind
 RESTART_SECONDS_FIRST = 0.5  # pause before a loop that is not critical starts again
 RESTART_SECONDS_MAX = 30.0
+CLOSE_SECONDS_MIN = 1.0  # what each component gets even when the drain's time is used up
+HANG_SECONDS_MAX = 15.0  # beyond the drain's deadline the event loop itself must be stuck
 
 R = TypeVar("R")
 Loop = Callable[[asyncio.Event], Coroutine[Any, Any, object]]
 Close = Callable[[], Awaitable[object]]
+Assemble = Callable[["Service"], Awaitable[None]]
 
 _log = logs.get_logger(__name__)
-
-
-class CannotStart(Exception):
-    """The process cannot start; the text is one line with the remedy. Exit code 3."""
 
 
 class _Component:
@@ -60,6 +60,7 @@ class Service:
         self._checks: dict[str, Callable[[], bool]] = {}
         self._ended: asyncio.Event | None = None
         self._crashed: str | None = None
+        self._abandoned: list[str] = []
 
     def add(self, name: str, loop: Loop, *, critical: bool = True) -> None:
         """Run `loop(stop)` until the service stops; start it now, or first thing in `run`.
@@ -71,10 +72,13 @@ class Service:
             self._waiting.append((name, loop, critical))
             return
         component = _Component(name, critical=critical)
-        component.task = asyncio.create_task(self._supervise(component, loop), name=name)
+        watched = self._supervise(component, loop)
+        component.task = asyncio.create_task(watched, name=name)  # noqa: TID251 - ends in _stop_all
         self._components.append(component)
 
-    async def open(self, name: str, opening: Awaitable[R], close: Callable[[R], Awaitable[object]]) -> R:
+    async def open(
+        self, name: str, opening: Awaitable[R], close: Callable[[R], Awaitable[object]]
+    ) -> R:
         """Await a resource (pool, producer, server) and close it in its turn when stopping."""
         resource = await opening
         component = _Component(name)
@@ -96,53 +100,65 @@ class Service:
         if self._ended is not None:
             self._ended.set()
 
-    def run(self, assemble: Callable[["Service"], Awaitable[None]] | None = None) -> int:
+    def run(self, assemble: Assemble | None = None) -> int:
         """Run the process to its end; return its exit code."""
         setup.start(self.settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(self.serve(assemble))
+            code = runner.run(self._serve_watched(assemble))
         setup.stop()
         return code
 
-    async def serve(self, assemble: Callable[["Service"], Awaitable[None]] | None = None) -> int:
+    async def serve(self, assemble: Assemble | None = None) -> int:
         """Start, wait for a signal or a crash, stop; return the exit code."""
         self._ended = asyncio.Event()
         async with self._signals():
             try:
-                code = await self._start_and_wait(assemble)
+                return await self._start_and_wait(assemble, self._ended)
             finally:
                 await self._stop_all()
-        return code
 
-    async def _start_and_wait(self, assemble: Callable[["Service"], Awaitable[None]] | None) -> int:
-        ended = self._ended or asyncio.Event()
-        starting = asyncio.create_task(self._start(assemble), name="start")
-        waiting = asyncio.create_task(ended.wait(), name="ended")
-        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():  # told to stop, or crashed, while starting
-            starting.cancel()
-        with suppress(asyncio.CancelledError):
-            try:
-                await starting
-            except CannotStart as error:
-                waiting.cancel()
-                sys.stderr.write(f"{self.settings.service_name}: {error}\n")
+    async def _serve_watched(self, assemble: Assemble | None) -> int:
+        try:
+            return await self.serve(assemble)
+        finally:
+            # A task that swallows its cancellation would keep the runner from closing for ever.
+            if self._abandoned:
+                _log.error("left_behind", components=self._abandoned)
+                setup.stop()
+                os._exit(EXIT_CRASH)
+
+    async def _start_and_wait(self, assemble: Assemble | None, ended: asyncio.Event) -> int:
+        """Start, unless told to stop (or crashed) before that is done; wait for the end."""
+        async with asyncio.TaskGroup() as group:
+            starting = group.create_task(self._start(assemble), name="start")
+            waiting = group.create_task(ended.wait(), name="ended")
+            await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()  # does nothing when it is done
+            if starting.done() and not starting.result():
+                ended.set()
                 return EXIT_CANNOT_START
-            except Exception as error:  # noqa: BLE001 - whatever it was, the process cannot start
-                waiting.cancel()
-                _log.error("start_failed", exc_info=error)
-                sys.stderr.write(f"{self.settings.service_name}: cannot start: {_brief(error)}\n")
-                return EXIT_CANNOT_START
-        await waiting
         return EXIT_OK if self._crashed is None else EXIT_CRASH
 
-    async def _start(self, assemble: Callable[["Service"], Awaitable[None]] | None) -> None:
+    async def _start(self, assemble: Assemble | None) -> bool:
+        """Start the components in order; False when that cannot be done."""
         for name, loop, critical in self._waiting:
             self.add(name, loop, critical=critical)
-        if assemble is not None:
-            await assemble(self)
+        try:
+            if assemble is not None:
+                await assemble(self)
+        except CannotStart as error:
+            self._complain(str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it was, the process cannot start
+            _log.error("start_failed", exc_info=error)
+            self._complain(f"cannot start: {type(error).__name__}: {logs.scrub(str(error))}")
+            return False
         self.started = True
         _log.info("service_started", mode=self.settings.mode)
+        return True
+
+    def _complain(self, line: str) -> None:
+        sys.stderr.write(f"{self.settings.service_name}: {line}\n")
 
     async def _supervise(self, component: _Component, loop: Loop) -> None:
         pause = RESTART_SECONDS_FIRST
@@ -179,16 +195,27 @@ class Service:
         self.stopping = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.drain_seconds_max
+        watchdog = self._watch_for_hang()
         for component in reversed(self._components):
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(max(deadline, loop.time() + CLOSE_SECONDS_MIN)):
                     await _end(component)
             except TimeoutError:
                 _log.error("drain_deadline_passed", component=component.name)
-                await _abandon(component)
+                if not await _cancelled(component):
+                    self._abandoned.append(component.name)
             except Exception as error:  # noqa: BLE001 - the rest must still be stopped
                 _log.error("close_failed", component=component.name, exc_info=error)
+        watchdog.cancel()
         _log.info("service_stopped", crashed=self._crashed)
+
+    def _watch_for_hang(self) -> threading.Timer:
+        """End the process from outside the event loop if stopping blocks it for good."""
+        seconds = self.settings.drain_seconds_max + HANG_SECONDS_MAX
+        watchdog = threading.Timer(seconds, os._exit, (EXIT_CRASH,))
+        watchdog.daemon = True
+        watchdog.start()
+        return watchdog
 
     @asynccontextmanager
     async def _signals(self) -> AsyncIterator[None]:
@@ -220,12 +247,10 @@ async def _end(component: _Component) -> None:
         await component.close()
 
 
-async def _abandon(component: _Component) -> None:
-    """Cancel a loop that did not end in time; give it a moment to unwind."""
-    if component.task is not None:
-        component.task.cancel()
-        await asyncio.wait({component.task}, timeout=CANCEL_SECONDS_MAX)
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {logs.scrub(str(error))}"
+async def _cancelled(component: _Component) -> bool:
+    """Cancel a loop that did not end in time; False when it swallows even that."""
+    if component.task is None:
+        return True
+    component.task.cancel()
+    await asyncio.wait({component.task}, timeout=CANCEL_SECONDS_MAX)
+    return component.task.done()

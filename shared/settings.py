@@ -22,10 +22,12 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableSetting
 
 from shared.privacy import EXAMPLE_PREFIX, Keyring, key_bytes
 
 EXIT_BAD_SETTINGS = 2
+EXIT_CANNOT_START = 3
 FILE_SUFFIX = "_FILE"
 SECRET_FILE_BYTES_MAX = 65_536  # a key or URL is far smaller: more is the wrong file
 EXAMPLE_VALUES = frozenset({"changeme", "change-me", "example", "password", "postgres", "secret"})
@@ -35,6 +37,10 @@ S = TypeVar("S", bound="ServiceSettings")
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the text names the variable and the remedy, on one line."""
+
+
+class CannotStart(Exception):
+    """The process cannot start; the text is one line with the remedy. Exit code 3."""
 
 
 class SettingRow(NamedTuple):
@@ -176,6 +182,8 @@ def parse(cls: type[S]) -> S:
         return cls()
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
+    except UnreadableSetting as error:  # names the field; a value that should be JSON and is not
+        raise SettingsError(str(error).partition("\n")[0]) from None
 
 
 def describe(cls: type[ServiceSettings]) -> list[SettingRow]:
@@ -186,7 +194,9 @@ def describe(cls: type[ServiceSettings]) -> list[SettingRow]:
         if field.is_required():
             default = "(required)"
         else:
-            default = "(unset)" if field.default in (None, PydanticUndefined) else str(field.default)
+            default = (
+                "(unset)" if field.default in (None, PydanticUndefined) else str(field.default)
+            )
         rows.append(SettingRow(name.upper(), default, field.description or "", secret))
     return rows
 
@@ -218,7 +228,12 @@ def _read_secret(variable: str, path: Path) -> str:
 
 
 def _is_secret(field: FieldInfo) -> bool:
-    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+    return _holds_secret(field.annotation)
+
+
+def _holds_secret(annotation: object) -> bool:
+    """See a secret also inside Optional and Annotated."""
+    return annotation is SecretStr or any(map(_holds_secret, get_args(annotation)))
 
 
 def _secrets_of(settings: BaseSettings) -> Iterator[tuple[str, str]]:

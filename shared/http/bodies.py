@@ -23,7 +23,7 @@ class NotStrict(ValueError):
     """Text that some JSON readers take and the standard does not; or two readers read apart."""
 
 
-def strict_json(body: bytes, depth_max: int = DEPTH_MAX) -> Any:  # noqa: ANN401 - any JSON value
+def strict_json(body: bytes, depth_max: int = DEPTH_MAX) -> Any:
     """Return the JSON value in `body`; raise the 400 problem that says why it is refused."""
     try:
         value = _decoder.decode(body.decode())
@@ -61,7 +61,7 @@ def decode(body: bytes, shape: type[T], depth_max: int = DEPTH_MAX) -> T:
     """Return `body` as `shape` (a msgspec struct or any type it takes); raise 400 or 422."""
     value = strict_json(body, depth_max)
     try:
-        return msgspec.convert(value, shape)
+        return msgspec.convert(value, shape, str_keys=True)
     except msgspec.ValidationError as error:
         raise from_msgspec(error) from None
 

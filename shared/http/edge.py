@@ -12,22 +12,25 @@ from re import Pattern
 from typing import Any
 
 import msgspec
+from opentelemetry.trace import SpanKind
 from starlette.convertors import Convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.http import bodies
-from shared.http.auth import SCOPES, STATE_KEY, Authenticator, authenticate, check_scope
+from shared.http.auth import SCOPES, STATE_KEY, Authenticator, Principal, authenticate, check_scope
+from shared.http.messages import Answer, Body, unsupported
 from shared.http.problems import Problem, from_http
 from shared.telemetry import logs, metrics, tracing
 
+REQUESTS_IN_FLIGHT_MAX = 512  # beyond it requests wait for nothing but memory: 503, come back
+WEBSOCKET_REFUSED = 1_008  # policy: there are no websockets here
+CLIENT_WENT_AWAY = 499  # what proxies log for a caller that hung up; nobody receives it
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/health/startup", "/metrics"})
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 TRACE_KEY = "regua.traceparent"
-CHUNKS_MAX = 100_000  # of one body: a client that drips single bytes is cut off
 NAMED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -48,7 +51,12 @@ class RawRoute(msgspec.Struct, frozen=True, kw_only=True):
     convertors: dict[str, Convertor[Any]]
 
 
-def raw_route(  # noqa: PLR0913 - each names one property of the route
+def trace_of(request: Request) -> str:
+    """Return the traceparent to put on whatever this request causes."""
+    return str(request.scope[TRACE_KEY])
+
+
+def raw_route(
     path: str,
     handler: Handler,
     *,
@@ -90,86 +98,94 @@ class Edge:
     """ASGI middleware; see the module's text."""
 
     def __init__(
-        self, app: ASGIApp, *, auth: Authenticator, raw_routes: Iterable[RawRoute], limits: Limits
+        self,
+        app: ASGIApp,
+        *,
+        auth: Authenticator,
+        raw_routes: Iterable[RawRoute],
+        limits: Limits,
+        settled: Callable[[], bool],
     ) -> None:
         self._app = app
         self._auth = auth
         self._raw_routes = tuple(raw_routes)
         self._limits = limits
+        self._settled = settled
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        answer = _Answer(send)
+        elif scope["type"] == "http":
+            await self._handle(scope, receive, Answer(send))
+        else:
+            await send({"type": "websocket.close", "code": WEBSOCKET_REFUSED})
+
+    async def _handle(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         started = time.perf_counter()
+        self._in_flight += 1
         try:
             await self._serve(scope, receive, answer)
         except ClientDisconnect:
-            answer.status = 499  # what proxies log for a caller that went away
+            answer.status = CLIENT_WENT_AWAY
         except HTTPException as error:
             await answer.problem(from_http(error), scope, receive)
         except Exception as error:  # noqa: BLE001 - the last wall: answer, log once, never re-raise
-            _log.error("request_failed", route=_route_of(scope), exc_info=error)
-            await answer.problem(Problem(500), scope, receive)
-        method = scope["method"] if scope["method"] in NAMED_METHODS else "other"
-        metrics.HTTP_SECONDS.labels(method, _route_of(scope), str(answer.status)).observe(
-            time.perf_counter() - started
-        )
+            problem = Problem(500)
+            where = {"route": _route_of(scope), "instance": problem.instance}
+            _log.error("request_failed", **where, exc_info=error)
+            await answer.problem(problem, scope, receive)
+        finally:
+            self._in_flight -= 1
+            _record(scope, answer.status, time.perf_counter() - started)
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = headers.get(b"traceparent")
-        scope[TRACE_KEY] = tracing.accept_traceparent(
-            given.decode("latin-1") if given else None, self._limits.trace_sample_ratio
-        )
+    async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         route = self._raw_route(scope)
-        public = scope["path"] in OPEN_PATHS or (route is not None and route.scope is None)
-        if not public:
-            try:
-                scope[STATE_KEY] = authenticate(headers, self._auth)
-            except Problem:
-                metrics.HTTP_REFUSED.labels("key").inc()
-                raise
-        body = _BoundedBody(receive, headers, self._limits.body_bytes_max)
-        if route is not None:
-            await self._serve_raw(route, scope, body, answer)
+        health = scope["path"] in OPEN_PATHS
+        if self._in_flight > REQUESTS_IN_FLIGHT_MAX and not health:
+            problem = _busy("Too many requests at once; try again in a second.", "overloaded")
+            raise _refuse("load", problem)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        ratio = self._limits.trace_sample_ratio
+        if health or (route is not None and route.scope is None):
+            scope[TRACE_KEY] = tracing.new_traceparent(ratio)  # strangers do not choose our traces
+        else:
+            scope[STATE_KEY] = self._authenticated(headers)
+            given = headers.get(b"traceparent", b"").decode("latin-1")
+            scope[TRACE_KEY] = tracing.accept_traceparent(given, ratio)
+        if not tracing.is_sampled(scope[TRACE_KEY]):
+            await self._answer(route, scope, Body(receive, headers, self._limits), answer)
             return
-        receive = body.receive
-        if scope["method"] in METHODS_WITH_BODY:
-            receive = await self._checked_json(headers, body)
+        with tracing.span(scope["method"], scope[TRACE_KEY], kind=SpanKind.SERVER) as active:
+            scope[TRACE_KEY] = active.traceparent
+            try:
+                await self._answer(route, scope, Body(receive, headers, self._limits), answer)
+            finally:
+                active.rename(f"{_method_of(scope)} {_route_of(scope)}")
+                active.set("http.response.status_code", answer.status)
+
+    async def _answer(
+        self, route: RawRoute | None, scope: Scope, body: Body, answer: Answer
+    ) -> None:
+        if route is not None:
+            await _answer_raw(route, scope, body, answer)
+            return
+        strict = scope["method"] in METHODS_WITH_BODY
+        receive = await body.checked_json() if strict else body.receive
         await self._app(scope, receive, answer.send)
 
-    async def _serve_raw(
-        self, route: RawRoute, scope: Scope, body: "_BoundedBody", answer: "_Answer"
-    ) -> None:
-        scope["route"] = route
-        if scope["method"] not in route.methods:
-            raise Problem(405, headers={"Allow": ", ".join(route.methods)})
-        if route.scope is not None:
-            check_scope(scope, route.scope)
-        if route.content_types and body.content_type not in route.content_types:
-            raise _unsupported(route.content_types)
-        request = Request(scope, body.receive)
-        response = await route.handler(request)
-        await response(scope, body.receive, answer.send)
-
-    async def _checked_json(self, headers: dict[bytes, bytes], body: "_BoundedBody") -> Receive:
-        """Read the body, refuse what is not strict JSON, and hand it on."""
-        raw = await body.read()
-        if raw:
-            kind = body.content_type
-            if kind != "application/json" and not kind.endswith("+json"):
-                metrics.HTTP_REFUSED.labels("media").inc()
-                raise _unsupported(("application/json",))
-            try:
-                bodies.strict_json(raw, self._limits.json_depth_max)
-            except Problem:
-                metrics.HTTP_REFUSED.labels("json").inc()
-                raise
-        del headers
-        return _replay(raw, body.receive)
+    def _authenticated(self, headers: dict[bytes, bytes]) -> Principal:
+        try:
+            return authenticate(headers, self._auth)
+        except Problem as problem:
+            if self._settled():
+                raise _refuse("key", problem) from None
+            # The key may well be good: this process has not read the configuration yet.
+            busy = _busy(
+                "The service is starting and knows no API keys yet; try again.", "starting"
+            )
+            raise _refuse("starting", busy) from None
 
     def _raw_route(self, scope: Scope) -> RawRoute | None:
         for route in self._raw_routes:
@@ -183,87 +199,39 @@ class Edge:
         return None
 
 
-class _BoundedBody:
-    """The request's body: refused by its declared length, or when more than that arrives."""
-
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], bytes_max: int) -> None:
-        self._receive = receive
-        self._left = bytes_max
-        self._chunks = 0
-        kind = headers.get(b"content-type", b"").decode("latin-1")
-        self.content_type = kind.partition(";")[0].strip().lower()
-        declared = headers.get(b"content-length", b"")
-        if declared and (not declared.isdigit() or int(declared) > bytes_max):
-            raise _too_large(bytes_max)
-        self._bytes_max = bytes_max
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            self._chunks += 1
-            if self._left < 0 or self._chunks > CHUNKS_MAX:
-                raise _too_large(self._bytes_max)
-        return message
-
-    async def read(self) -> bytes:
-        """Return the whole body."""
-        parts: list[bytes] = []
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return b"".join(parts)
+async def _answer_raw(route: RawRoute, scope: Scope, body: Body, answer: Answer) -> None:
+    scope["route"] = route
+    if scope["method"] not in route.methods:
+        raise Problem(405, headers={"Allow": ", ".join(route.methods)})
+    if route.scope is not None:
+        check_scope(scope, route.scope)
+    if route.content_types and body.content_type not in route.content_types:
+        raise _refuse("media", unsupported(route.content_types))
+    response = await route.handler(Request(scope, body.receive))
+    await response(scope, body.receive, answer.send)
 
 
-class _Answer:
-    """The response as it goes out: remembers its status and whether it has begun."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
-
-    async def problem(self, problem: Problem, scope: Scope, receive: Receive) -> None:
-        """Send a problem, unless an answer has begun already: then the connection is all there is."""
-        if self.status == 0:
-            await problem.response()(scope, receive, self.send)
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    labels = (_method_of(scope), _route_of(scope), str(status))
+    metrics.HTTP_SECONDS.labels(*labels).observe(seconds)
 
 
-def _replay(raw: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def replay() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": raw, "more_body": False}
-
-    return replay
+def _method_of(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in NAMED_METHODS else "other"
 
 
 def _route_of(scope: Scope) -> str:
     """Return the route's template: bounded, and free of what callers put in paths."""
-    route = scope.get("route")
-    path = getattr(route, "path", None)
+    path = getattr(scope.get("route"), "path", None)
     if isinstance(path, str):
         return path
     return scope["path"] if scope["path"] in OPEN_PATHS else "unmatched"
 
 
-def _too_large(bytes_max: int) -> Problem:
-    metrics.HTTP_REFUSED.labels("size").inc()
-    detail = f"The request body is over {bytes_max} bytes; send smaller batches."
-    return Problem(413, detail=detail, type_slug="body-too-large", headers={"Connection": "close"})
+def _refuse(reason: str, problem: Problem) -> Problem:
+    metrics.HTTP_REFUSED.labels(reason).inc()
+    return problem
 
 
-def _unsupported(wanted: tuple[str, ...]) -> Problem:
-    detail = f"This path takes {', '.join(wanted)}; set the content-type header."
-    return Problem(415, detail=detail, type_slug="unsupported-media-type")
+def _busy(detail: str, slug: str) -> Problem:
+    return Problem(503, detail=detail, type_slug=slug, headers={"Retry-After": "1"})

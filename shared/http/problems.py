@@ -48,7 +48,7 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(HTTPException):
     """An error answer. Raise it from any route, dependency or reader of a request."""
 
-    def __init__(  # noqa: PLR0913 - the members of RFC 9457, by name
+    def __init__(
         self,
         status: int,
         title: str | None = None,
@@ -65,6 +65,7 @@ class Problem(HTTPException):
         self.text = detail or _DEFAULT_DETAIL.get(status, self.title)
         self.type_slug = type_slug or self.title.lower().replace(" ", "-").replace("'", "")
         self.errors = tuple(errors)
+        self.instance = f"urn:uuid:{uuid4()}"  # also in the log line of an error 500
         self.extensions = dict(extensions or {})
 
     def body(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class Problem(HTTPException):
             "title": self.title,
             "status": self.status,
             "detail": self.text,
-            "instance": f"urn:uuid:{uuid4()}",
+            "instance": self.instance,
         }
         if self.errors:
             members["errors"] = self.errors[:ERRORS_MAX]
@@ -87,7 +88,7 @@ class Problem(HTTPException):
         )
 
 
-def from_http(error: Any) -> Problem:  # noqa: ANN401 - any HTTPException of starlette or fastapi
+def from_http(error: Any) -> Problem:
     """Turn what the framework raised into a problem; its own text is not passed on."""
     if isinstance(error, Problem):
         return error

@@ -18,6 +18,7 @@ import msgspec
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,8 +28,7 @@ from starlette.types import ASGIApp
 from shared.http.auth import Authenticator, Principal, require
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
 from shared.http.problems import Problem, from_http, from_validation
-from shared.runtime import CannotStart
-from shared.settings import ServiceSettings
+from shared.settings import CannotStart, ServiceSettings
 from shared.telemetry import logs, metrics
 
 __all__ = ["HttpServer", "Progress", "RawRoute", "create_app", "json_response", "raw_route"]
@@ -36,7 +36,8 @@ __all__ = ["HttpServer", "Progress", "RawRoute", "create_app", "json_response", 
 BACKLOG_CONNECTIONS = 1_024
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common load balancers (60 s)
 START_SECONDS_MAX = 10.0
-NO_FRAMEWORK_TELEMETRY = {  # it would record bodies and exception messages: ours does not
+# The framework's own would record bodies and exception messages: ours does not.
+NO_FRAMEWORK_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
     "logs": False,
@@ -60,12 +61,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     next_due: datetime | None = None
 
 
-def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return any msgspec-encodable value as a JSON answer."""
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
-def create_app(  # noqa: PLR0913 - what differs between services, by name
+def create_app(
     *,
     service: str,
     settings: ServiceSettings,
@@ -82,13 +85,15 @@ def create_app(  # noqa: PLR0913 - what differs between services, by name
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat a stranger's Host header
         openapi_url="/openapi.json",
         max_body_size=None,  # the edge counts, and answers 413 as problem+json
         telemetry=NO_FRAMEWORK_TELEMETRY,
     )
     raw_routes = [each for each in routers if isinstance(each, RawRoute)]
     app.state.raw_routes = raw_routes
-    app.include_router(_standard_routes(readiness, progress))
+    health = _Health(readiness)
+    app.include_router(_standard_routes(health, progress))
     for router in routers:
         if isinstance(router, APIRouter):
             app.include_router(router)
@@ -99,52 +104,60 @@ def create_app(  # noqa: PLR0913 - what differs between services, by name
         json_depth_max=settings.http_json_depth_max,
         trace_sample_ratio=settings.trace_sample_ratio,
     )
-    app.add_middleware(Edge, auth=auth, raw_routes=raw_routes, limits=limits)
+    app.add_middleware(
+        Edge, auth=auth, raw_routes=raw_routes, limits=limits, settled=health.was_ready
+    )
     _document_raw_routes(app, raw_routes)
     return app
 
 
-def _standard_routes(
-    readiness: Callable[[], Mapping[str, bool]], progress: Callable[[], Awaitable[Progress]]
-) -> APIRouter:
-    """Health, metrics and progress, the same in every service."""
-    router = APIRouter()
-    once_ready = asyncio.Event()
+class _Health:
+    """Answers liveness, readiness and start-up; remembers that the process was ready once."""
 
-    @router.get("/health/live", tags=["health"])
-    async def live() -> Response:
+    def __init__(self, readiness: Callable[[], Mapping[str, bool]]) -> None:
+        self._readiness = readiness
+        self._was_ready = False
+
+    def was_ready(self) -> bool:
+        """Say whether every condition of taking work held at least once."""
+        self._was_ready = self._was_ready or all(self._readiness().values())
+        return self._was_ready
+
+    async def live(self) -> Response:
         """The process answers: nothing else is asked, so that a slow database restarts nobody."""
         return json_response({"status": "live"})
 
-    @router.get("/health/ready", tags=["health"])
-    async def ready() -> Response:
+    async def ready(self) -> Response:
         """Every condition of taking work holds; false while stopping."""
-        checks = dict(readiness())
+        checks = dict(self._readiness())
         if not all(checks.values()):
             raise _not_ready(checks)
-        once_ready.set()
         return json_response({"status": "ready", "checks": checks})
 
-    @router.get("/health/startup", tags=["health"])
-    async def startup() -> Response:
+    async def startup(self) -> Response:
         """The process was ready once."""
-        checks = dict(readiness())
-        if all(checks.values()):
-            once_ready.set()
-        if not once_ready.is_set():
-            raise _not_ready(checks)
+        if not self.was_ready():
+            raise _not_ready(self._readiness())
         return json_response({"status": "started"})
 
-    @router.get("/metrics", tags=["health"])
+
+def _standard_routes(health: _Health, progress: Callable[[], Awaitable[Progress]]) -> APIRouter:
+    """Health, metrics and progress, the same in every service."""
+
     async def read_metrics() -> Response:
         """Prometheus metrics of this process."""
         return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/progress", tags=["operations"])
     async def read_progress(_: Annotated[Principal, Depends(require("operator"))]) -> Response:
         """Counters, what is pending, and when something is next due (law time)."""
         return json_response(await progress())
 
+    router = APIRouter()
+    router.get("/health/live", tags=["health"])(health.live)
+    router.get("/health/ready", tags=["health"])(health.ready)
+    router.get("/health/startup", tags=["health"])(health.startup)
+    router.get("/metrics", tags=["health"])(read_metrics)
+    router.get("/v1/progress", tags=["operations"])(read_progress)
     return router
 
 
@@ -178,7 +191,9 @@ def _document_raw_routes(app: FastAPI, raw_routes: Sequence[RawRoute]) -> None:
             schema["security"] = [{"api_key": []}]
             for route in raw_routes:
                 for method in route.methods:
-                    operation = {"responses": {"200": {"description": "done"}}} | dict(route.operation)
+                    operation = {"responses": {"200": {"description": "done"}}} | dict(
+                        route.operation
+                    )
                     if route.scope is None:
                         operation["security"] = []
                     schema["paths"].setdefault(route.path, {})[method.lower()] = operation
@@ -227,7 +242,9 @@ class HttpServer:
 
     async def serve(self) -> None:
         """Accept connections; return when the first could be answered."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        self._task = asyncio.create_task(  # noqa: TID251 - awaited by `stop`
+            self._server.serve(sockets=[self._socket]), name="http"
+        )
         async with asyncio.timeout(START_SECONDS_MAX):
             while not self._server.started:
                 if self._task.done():
@@ -265,6 +282,8 @@ def _bound(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             msg = f"port {port} on {host} is in use; set HTTP_PORT to a free one (0 takes any)"
         else:
-            msg = f"cannot listen on {host}:{port} ({error.strerror}); check HTTP_HOST and HTTP_PORT"
+            msg = (
+                f"cannot listen on {host}:{port} ({error.strerror}); check HTTP_HOST and HTTP_PORT"
+            )
         raise CannotStart(msg) from None
     return listener

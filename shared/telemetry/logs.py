@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -141,15 +141,16 @@ def _clean(key: str, value: object, depth: int) -> object:
         return mask_text(value[:TEXT_CHARS_MAX])
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {scrub(str(value))}"
-    if isinstance(value, (dict, list, tuple, set, frozenset)):
-        if depth >= DEPTH_MAX:
-            return REDACTED
-        if isinstance(value, Mapping):
-            return {str(k): _clean(str(k), v, depth + 1) for k, v in value.items()}
-        return [_clean("", each, depth + 1) for each in value]
-    if isinstance(value, (bytes, bytearray, memoryview, msgspec.Struct)):
-        return REDACTED
-    return value
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return REDACTED if depth >= DEPTH_MAX else _clean_each(value, depth + 1)
+    # Bytes and structs may be anything; numbers, instants and ids are what logs are for.
+    return REDACTED if isinstance(value, (bytes, bytearray, memoryview, msgspec.Struct)) else value
+
+
+def _clean_each(value: Mapping[Any, object] | Iterable[object], depth: int) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _clean(str(key), each, depth) for key, each in value.items()}
+    return [_clean("", each, depth) for each in value]
 
 
 def _hide_value(match: re.Match[str]) -> str:

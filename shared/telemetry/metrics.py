@@ -6,11 +6,18 @@ reasons): never an id, a name or an address. Hot paths bind their children once 
 batch. Add yours to the section of your part.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+disable_created_metrics()  # a second series per counter that nobody reads
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
@@ -59,7 +66,7 @@ HTTP_SECONDS = Histogram(
 )
 HTTP_REFUSED = Counter(
     "regua_http_refused_total",
-    "Requests turned away at the door, by reason: key, scope, size, depth, media, json",
+    "Requests turned away at the door, by reason: key, starting, load, media, json, size, slow",
     ["reason"],
     registry=REGISTRY,
 )
@@ -83,5 +90,38 @@ CONTACTS_PLANNED = Counter(
 CONTACTS_HANDED_OVER = Counter(
     "regua_contacts_handed_over_total",
     "Contacts that passed the gate and went to their sender's topic with a permit",
+    registry=REGISTRY,
+)
+
+# --- ledger (services.contact_ledger) -------------------------------------------------------------
+LEDGER_ENTRIES = Counter(
+    "regua_ledger_entries_total",
+    "Entries added to the ledger",
+    registry=REGISTRY,
+)
+LEDGER_REPEATED = Counter(
+    "regua_ledger_repeated_total",
+    "Records that the ledger knew already (redelivery is normal)",
+    registry=REGISTRY,
+)
+LEDGER_DEAD_LETTERS = Counter(
+    "regua_ledger_dead_letters_total",
+    "Records that the ledger could not read or store and sent to the dead letters",
+    registry=REGISTRY,
+)
+LEDGER_LOGS_REPLACED = Counter(
+    "regua_ledger_logs_replaced_total",
+    "Partitions whose log was found to be another one and was read from its beginning",
+    registry=REGISTRY,
+)
+LEDGER_ALARMS = Counter(
+    "regua_ledger_alarms_total",
+    "Contacts whose facts contradict a promise: accepted_after_non_send, accepted_twice",
+    ["kind"],
+    registry=REGISTRY,
+)
+LEDGER_HOLDS_UNREADABLE = Counter(
+    "regua_ledger_holds_unreadable_total",
+    "Records of contact.holds.v1 that the ledger could not read and passed over",
     registry=REGISTRY,
 )

@@ -95,6 +95,11 @@ class ActiveSpan:
         if self._span is not None:
             self._span.set_attribute(key, _masked(value))
 
+    def rename(self, name: str) -> None:
+        """Name the span anew, when its route or topic is known only later."""
+        if self._span is not None:
+            self._span.update_name(name)
+
     def fail(self, error: BaseException) -> None:
         """Mark the span as failed by the error's type; its message may hold personal data."""
         if self._span is not None:
@@ -143,7 +148,12 @@ def span(
 
 @contextmanager
 def message_span(
-    operation: str, topic: str, traceparents: Iterable[str | None], *, messages: int, group: str = ""
+    operation: str,
+    topic: str,
+    traceparents: Iterable[str | None],
+    *,
+    messages: int,
+    group: str = "",
 ) -> Iterator[ActiveSpan]:
     """Run a batch as one `send|receive|process <topic>` span with a link per sampled message."""
     kinds = {"send": SpanKind.CLIENT, "receive": SpanKind.CLIENT, "process": SpanKind.CONSUMER}

@@ -7,7 +7,6 @@ version of the type. The generator refuses to overwrite a snapshot with a breaki
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,58 +60,63 @@ def current() -> dict[Path, str]:
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Return why a reader of `old` would trip over `new`, or the other way round; empty if not."""
-    return [*_breaks(_Document(old), old, _Document(new), new, "$", set())]
+    comparison = _Comparison(old.get("$defs", {}), new.get("$defs", {}))
+    comparison.compare(old, new, "$")
+    return comparison.breaks
 
 
-class _Document:
-    """Resolves the local references of one schema."""
+class _Comparison:
+    """Walks two schemas side by side and notes what an old or a new reader would trip over."""
 
-    def __init__(self, root: Schema) -> None:
-        self._definitions: dict[str, Schema] = root.get("$defs", {})
+    def __init__(self, old_definitions: Schema, new_definitions: Schema) -> None:
+        self.breaks: list[str] = []
+        self._old = old_definitions
+        self._new = new_definitions
+        self._seen: set[tuple[int, int]] = set()
 
-    def resolve(self, node: Schema) -> Schema:
-        while "$ref" in node:
-            node = self._definitions[node["$ref"].rpartition("/")[2]]
-        return node
+    def compare(self, old: Schema, new: Schema, path: str) -> None:
+        old, new = _resolved(self._old, old), _resolved(self._new, new)
+        if (id(old), id(new)) in self._seen:
+            return
+        self._seen.add((id(old), id(new)))
+        if _kinds(self._old, old) != _kinds(self._new, new):
+            self.breaks.append(f"{path} changed its type")
+            return
+        self._compare_fields(old, new, path)
+        for part in ("items", "additionalProperties"):
+            if isinstance(old.get(part), dict) and isinstance(new.get(part), dict):
+                self.compare(old[part], new[part], f"{path}[]")
+        for before, after in zip(old.get("anyOf", []), new.get("anyOf", []), strict=False):
+            self.compare(before, after, path)
 
-
-def _breaks(  # noqa: PLR0913 - two documents, a node of each, where, and what was compared
-    old_root: _Document,
-    old: Schema,
-    new_root: _Document,
-    new: Schema,
-    path: str,
-    seen: set[tuple[int, int]],
-) -> Iterator[str]:
-    old, new = old_root.resolve(old), new_root.resolve(new)
-    if (id(old), id(new)) in seen:
-        return
-    seen.add((id(old), id(new)))
-    if _kinds(old_root, old) != _kinds(new_root, new):
-        yield f"{path} changed its type"
-        return
-    old_fields, new_fields = old.get("properties", {}), new.get("properties", {})
-    for name in sorted(old_fields.keys() - new_fields.keys()):
-        yield f"{path}.{name} was removed"
-    for name in sorted(set(new.get("required", [])) - set(old.get("required", []))):
-        yield f"{path}.{name} became required"
-    for name in sorted(set(old.get("required", [])) - set(new.get("required", []))):
-        yield f"{path}.{name} became optional: readers rely on it"
-    for name in sorted(old_fields.keys() & new_fields.keys()):
-        where = f"{path}.{name}"
-        yield from _breaks(old_root, old_fields[name], new_root, new_fields[name], where, seen)
-    for part in ("items", "additionalProperties"):
-        if isinstance(old.get(part), dict) and isinstance(new.get(part), dict):
-            yield from _breaks(old_root, old[part], new_root, new[part], f"{path}[]", seen)
-    for before, after in zip(old.get("anyOf", []), new.get("anyOf", []), strict=False):
-        yield from _breaks(old_root, before, new_root, after, path, seen)
+    def _compare_fields(self, old: Schema, new: Schema, path: str) -> None:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        needed, needed_now = set(old.get("required", [])), set(new.get("required", []))
+        found = [
+            *(f"{path}.{name} was removed" for name in before.keys() - after.keys()),
+            *(f"{path}.{name} became required" for name in needed_now - needed),
+            *(
+                f"{path}.{name} became optional: readers rely on it"
+                for name in (needed - needed_now) & after.keys()
+            ),
+        ]
+        self.breaks += sorted(found)
+        for name in sorted(before.keys() & after.keys()):
+            self.compare(before[name], after[name], f"{path}.{name}")
 
 
-def _kinds(root: _Document, node: Schema) -> frozenset[str]:
+def _resolved(definitions: Schema, node: Schema) -> Schema:
+    """Follow local references."""
+    while "$ref" in node:
+        node = definitions[node["$ref"].rpartition("/")[2]]
+    return node
+
+
+def _kinds(definitions: Schema, node: Schema) -> frozenset[str]:
     """Return the types and formats a node allows."""
-    node = root.resolve(node)
+    node = _resolved(definitions, node)
     if "anyOf" in node:
-        return frozenset().union(*(_kinds(root, each) for each in node["anyOf"]))
+        return frozenset().union(*(_kinds(definitions, each) for each in node["anyOf"]))
     kinds = node.get("type", "any")
     listed = kinds if isinstance(kinds, list) else [kinds]
     return frozenset(f"{kind}:{node.get('format', '')}" for kind in listed)
