@@ -17,7 +17,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-disable_created_metrics()  # a second series per counter that nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nobody reads
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
@@ -123,5 +123,18 @@ LEDGER_ALARMS = Counter(
 LEDGER_HOLDS_UNREADABLE = Counter(
     "regua_ledger_holds_unreadable_total",
     "Records of contact.holds.v1 that the ledger could not read and passed over",
+    registry=REGISTRY,
+)
+
+# --- intake (services.scheduler.intake) -----------------------------------------------------------
+INTAKE_EVENTS = Counter(
+    "regua_intake_events_total",
+    "Debt events answered, by outcome: accepted, duplicate, parked, refused",
+    ["outcome"],
+    registry=REGISTRY,
+)
+INTAKE_RETRIES = Counter(
+    "regua_intake_retries_total",
+    "Intake transactions that started over: a race was lost, or the database was busy or away",
     registry=REGISTRY,
 )

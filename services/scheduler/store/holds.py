@@ -5,9 +5,8 @@ really changed one record on the holds' own lane (`hold_outbox`), which publishe
 transaction commits. Versions order the records; a lift is a version, never a deletion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,7 +16,7 @@ from shared.events.envelope import Envelope, encode
 from shared.events.hold import Hold, subject_of
 from shared.events.identities import fact_id
 from shared.postgres import outbox
-from shared.postgres.engine import Connection
+from shared.postgres.connection import Connection, Row
 
 SOURCE = "regua/scheduler"
 ACTIVE = "active"
@@ -205,10 +204,10 @@ async def republish(conn: Connection, *, after: UUID | None) -> UUID | None:
     return published[-1].hold_id if published else None
 
 
-async def _publish(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Hold]:
+async def _publish(conn: Connection, rows: Sequence[Row]) -> list[Hold]:
     """Put each row on the lane and return it as a hold."""
     holds = [_hold(row) for row in rows]
-    await outbox.append_lane(
+    await outbox.append_to_lane(
         conn,
         [_envelope(hold, row["law_now"]) for hold, row in zip(holds, rows, strict=True)],
     )
@@ -227,5 +226,5 @@ def _envelope(hold: Hold, law_now: datetime) -> Envelope:
     )
 
 
-def _hold(row: Mapping[str, Any]) -> Hold:
+def _hold(row: Row) -> Hold:
     return Hold(**{name: row[name] for name in Hold.__struct_fields__})

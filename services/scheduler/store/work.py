@@ -17,7 +17,7 @@ from shared.events.envelope import Envelope, encode
 from shared.events.identities import fact_id
 from shared.events.topics import CONTACT_EVENTS
 from shared.postgres import outbox
-from shared.postgres.engine import Connection
+from shared.postgres.connection import Connection, Row
 
 SOURCE = "regua/scheduler"
 PAGE_ITEMS_MAX = 200  # one screen of a console and then some; pages follow by cursor
@@ -141,7 +141,7 @@ async def claim(
     return None if row is None else _item(row)
 
 
-async def close(  # noqa: PLR0913 - one column each
+async def close(
     conn: Connection,
     *,
     tenant_id: str,
@@ -252,7 +252,7 @@ def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> E
     )
 
 
-def _item(row: object) -> WorkItem:
-    values = {name: row[name] for name in WorkItem.__struct_fields__}  # type: ignore[index]
+def _item(row: Row) -> WorkItem:
+    values = {name: row[name] for name in WorkItem.__struct_fields__}
     values["reasons"] = msgspec.json.decode(values["reasons"], type=tuple[Reason, ...])
     return WorkItem(**values)

@@ -7,8 +7,11 @@ statement is ever built from these; SQL lives in `services.scheduler.store`.
 from sqlalchemy import MetaData
 
 from services.scheduler.tables import configuration, holds, intake, planning, work
+from shared.postgres import outbox
 
 METADATA = MetaData()
+outbox.define_tables(METADATA)
+outbox.define_lane(METADATA)
 intake.describe(METADATA)
 configuration.describe(METADATA)
 holds.describe(METADATA)

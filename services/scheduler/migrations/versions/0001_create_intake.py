@@ -31,7 +31,7 @@ STATEMENTS = (
         PRIMARY KEY (tenant_id, key_hash)
     )
     """,
-    # One row per reference and identity key, so that keys can rotate: see services.scheduler.intake.
+    # One row per reference and identity key, so that keys can rotate.
     """
     CREATE TABLE debt_reference (
         tenant_id text NOT NULL,
@@ -134,6 +134,7 @@ STATEMENTS = (
 def upgrade() -> None:
     """Create the tables."""
     outbox.create_tables(op)
+    outbox.create_lane(op)
     for statement in STATEMENTS:
         op.execute(statement)
 
