@@ -1,0 +1,1 @@
+"""Every SQL statement of the ledger, one module per question; the caller owns the transaction."""
