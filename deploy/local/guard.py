@@ -39,7 +39,7 @@ class Guard:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    child = subprocess.Popen(  # noqa: S603 - this very file
+    child = subprocess.Popen(
         [sys.executable, "-P", __file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -77,7 +77,7 @@ class Postgres:
         self.start()
 
     def _answers(self) -> bool:
-        done = subprocess.run(  # noqa: S603 - the command is ours
+        done = subprocess.run(
             [str(self._binaries / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)],
             check=False,
             timeout=5,

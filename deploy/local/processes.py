@@ -68,7 +68,7 @@ class Process:
         except OSError as error:
             raise CannotRun(unwritable(self.log, error)) from error
         with output:
-            self._child = subprocess.Popen(  # noqa: S603 - the command is ours
+            self._child = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -34,7 +34,7 @@ def test_a_disk_that_takes_no_writing_is_named_in_one_line(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(closed_folder))
     monkeypatch.chdir(closed_folder)
-    refused(lambda: places.cache(), closed_folder)
+    refused(places.cache, closed_folder)
     refused(lambda: places.run_folder("up"), closed_folder)
     refused(lambda: places.server_folder(closed_folder / "data"), closed_folder)
     log = Process("any", ["/bin/true"], log=closed_folder / "any.log")
