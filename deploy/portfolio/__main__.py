@@ -1,4 +1,4 @@
-"""Print a sample portfolio: `python -m deploy.portfolio --debtors 1000 --seed demo > events.ndjson`.
+"""Print a sample portfolio, e.g. `python -m deploy.portfolio --debtors 1000 > events.ndjson`.
 
 In: options. Out: one structured CloudEvent per line, ready for `POST /v1/events:bulk`.
 """
