@@ -67,7 +67,7 @@ class Lines:
             if isinstance(event, yaml.AliasEvent):
                 raise PolicyError(
                     "aliases are not allowed",
-                    line=event.start_mark.line + 1,
+                    line=event.start_mark.line + 1 if event.start_mark else 1,
                     field="$",
                     remedy="write the value out",
                 )

@@ -162,7 +162,7 @@ class Rulebook:
         self.templates = dict(templates)
         self.accounts = dict(accounts)
         self.old_ladders = dict(old_ladders or {})
-        self.calendars: dict[object, object] = {}
+        self.jurisdictions: dict[object, object] = {}
 
     def portfolio(self, portfolio_id: str) -> Portfolio | None:
         """Return the portfolio, None when it is not configured (yet)."""
