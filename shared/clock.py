@@ -2,22 +2,26 @@
 
 In: readings of `platform.law_now()` and `platform.machine_now()`, from a refresh loop and from any
 statement that returned them. Out: `law_now` (windows, caps, due dates) and `machine_now`
-(deadlines, rate limits). In production both run on between readings; in sandbox mode law time is
-frozen between steps, so it stays what was read last.
+(deadlines, rate limits). In production both run on between readings; in sandbox mode a driver
+freezes and steps law time, so it stays what was read last. Readings are ordered by the machine
+time they carry: answers that overtook each other on the way do no harm.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from shared.settings import CannotStart
 from shared.telemetry import logs, metrics
 
 REFRESH_SECONDS = 1.0  # quartz drifts microseconds per second: a second is ample
 REFRESH_SECONDS_SANDBOX = 0.05  # a step of law time reaches every process within one refresh
-READ_CLOCKS = "SELECT platform.law_now() AS law, platform.machine_now() AS machine"
+READ_CLOCKS = (
+    "SELECT mode, platform.law_now() AS law, platform.machine_now() AS machine"
+    " FROM platform.law_clock"
+)
 
 _log = logs.get_logger(__name__)
 
@@ -26,10 +30,17 @@ class ClockUnset(RuntimeError):
     """The time was asked for before the database was ever read."""
 
 
+class NamedValues(Protocol):
+    """A row of the database, read by column name."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column's value."""
+
+
 class ReadsRow(Protocol):
     """The one method of a database connection that the clock needs."""
 
-    async def fetchrow(self, query: str, /) -> Mapping[str, Any] | None:
+    async def fetchrow(self, query: str, /) -> NamedValues | None:
         """Return the first row of `query`."""
 
 
@@ -41,13 +52,14 @@ class LendsConnections(Protocol):
 
 
 class Clock:
-    """Law time and machine time in memory; both aware UTC, neither runs backwards by `observe`."""
+    """Law time and machine time in memory, both aware."""
 
     def __init__(self, *, sandbox: bool = False) -> None:
         self._sandbox = sandbox
         self._law: datetime | None = None
         self._machine: datetime | None = None
-        self._read_at = 0.0  # time.monotonic() of the reading
+        self._set_at = 0.0  # time.monotonic() at which `_law` and `_machine` were true
+        self._newest: datetime | None = None  # machine time of the newest reading
 
     def law_now(self) -> datetime:
         """Return law time: what windows, caps, due dates and promises are judged by."""
@@ -64,25 +76,33 @@ class Clock:
         return self._machine + self._elapsed()
 
     def observe(self, law: datetime, machine: datetime) -> None:
-        """Take in what a statement returned; a reading older than what is known changes nothing."""
+        """Take in what a statement returned; it may be late, so it never turns time back."""
         if law.tzinfo is None or machine.tzinfo is None:
             msg = "clock readings must be aware"
             raise ValueError(msg)
-        if self._machine is not None and machine < self.machine_now():
-            if self._sandbox and self._law is not None and law > self._law:
-                self._law = law
+        if self._newest is not None and machine < self._newest:
             return
-        self._set(law, machine)
+        if self._machine is None or machine >= self.machine_now():
+            self._set(law, machine, time.monotonic())
+        elif self._sandbox:
+            self._law = law
+        self._newest = machine
 
     async def refresh(self, conn: ReadsRow) -> None:
         """Read both clocks from the database; this reading is believed even if it steps back."""
-        asked_at = time.monotonic()
-        row = await conn.fetchrow(READ_CLOCKS)
-        if row is None:
-            msg = "the database answered its clock query with no row"
-            raise ClockUnset(msg)
-        on_the_way = timedelta(seconds=(time.monotonic() - asked_at) / 2)
-        self._set(row["law"], row["machine"] + on_the_way)
+        await self._read(conn)
+
+    async def start(self, pool: LendsConnections) -> None:
+        """Take the first reading; raise `CannotStart` when database and `MODE` disagree."""
+        async with pool.acquire() as conn:
+            mode = await self._read(conn)
+        wanted = "sandbox" if self._sandbox else "production"
+        if mode != wanted:
+            msg = (
+                f"MODE is {wanted} but this database's clock is in {mode} mode; "
+                "set MODE to match, or POSTGRES_URL to the right database"
+            )
+            raise CannotStart(msg)
 
     async def run(self, pool: LendsConnections, stop: asyncio.Event | None = None) -> None:
         """Refresh for ever (each second; 50 ms in sandbox mode) until `stop` is set."""
@@ -102,12 +122,25 @@ class Clock:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), pause)
 
-    def _set(self, law: datetime, machine: datetime) -> None:
-        if self._sandbox and self._law is not None:
-            law = max(law, self._law)  # law time never goes backwards; replies may overtake
+    async def _read(self, conn: ReadsRow) -> str:
+        newest_when_asked = self._newest
+        asked_at = time.monotonic()
+        row = await conn.fetchrow(READ_CLOCKS)
+        answered_at = time.monotonic()
+        if row is None:
+            msg = "platform.law_clock has no row: run deploy/postgres/init.sql"
+            raise ClockUnset(msg)
+        law, machine = row["law"], row["machine"]
+        overtaken = self._newest != newest_when_asked
+        if not (overtaken and self._newest is not None and machine < self._newest):
+            self._set(law, machine, (asked_at + answered_at) / 2)
+            self._newest = machine
+        return str(row["mode"])
+
+    def _set(self, law: datetime, machine: datetime, at: float) -> None:
         self._law = law
         self._machine = machine
-        self._read_at = time.monotonic()
+        self._set_at = at
 
     def _elapsed(self) -> timedelta:
-        return timedelta(seconds=time.monotonic() - self._read_at)
+        return timedelta(seconds=time.monotonic() - self._set_at)
