@@ -73,11 +73,15 @@ class AccountChange(msgspec.Struct, kw_only=True):
 
 
 class PromiseChange(msgspec.Struct, kw_only=True):
-    """What a batch says about one promise; `verdict` is the planner's (kept or broken)."""
+    """What a batch says about one promise, made by event or by reply.
+
+    `amount` None: the whole balance of its debts. `kept_debt_ids` and `broken_debt_ids` are the
+    planner's verdicts, debt by debt.
+    """
 
     tenant_id: str
     promise_id: UUID
-    debt_id: UUID | None = None
+    debt_ids: list[UUID] = []
     debtor_id: UUID | None = None
     amount: int | None = None
     currency: str | None = None
@@ -85,8 +89,8 @@ class PromiseChange(msgspec.Struct, kw_only=True):
     channel: str | None = None
     made_at: datetime | None = None
     withdrawn_at: datetime | None = None
-    verdict: str | None = None
-    verdict_at: datetime | None = None
+    kept_debt_ids: list[UUID] = []
+    broken_debt_ids: list[UUID] = []
 
 
 class PaymentChange(msgspec.Struct, kw_only=True):

@@ -180,7 +180,7 @@ promise = Table(
     METADATA,
     Column("tenant_id", Text, primary_key=True),
     Column("promise_id", Uuid, primary_key=True),
-    Column("debt_id", Uuid),
+    Column("debt_ids", ARRAY(Uuid), nullable=False),
     Column("debtor_id", Uuid),
     Column("amount", BigInteger),
     Column("currency", Text),
@@ -188,10 +188,11 @@ promise = Table(
     Column("channel", Text),
     Column("made_at", INSTANT),
     Column("withdrawn_at", INSTANT),
-    Column("verdict", Text),
-    Column("verdict_at", INSTANT),
+    Column("kept_debt_ids", ARRAY(Uuid), nullable=False),
+    Column("broken_debt_ids", ARRAY(Uuid), nullable=False),
 )
-Index("promise_debt", promise.c.tenant_id, promise.c.debt_id)
+Index("promise_made", promise.c.tenant_id, promise.c.made_at)
+Index("promise_due", promise.c.tenant_id, promise.c.due_date)
 
 payment = Table(
     "payment",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.contact_ledger.changes import Changes, ContactChange, Key
+from services.contact_ledger.changes import Changes, ContactChange, Key, PromiseChange
 from services.contact_ledger.store.merging import (
     ANY,
     EARLIEST,
@@ -54,11 +54,10 @@ _FIRST_KNOWN = (
     "template",
     "segments",
 )
-_CONTACT_COLUMNS = ContactChange.__struct_fields__
 CONTACT = Merge(
     table="contact",
     key=("tenant_id", "contact_id"),
-    types=dict.fromkeys(_CONTACT_COLUMNS, ""),
+    types=dict.fromkeys(ContactChange.__struct_fields__, ""),
     rules={
         **dict.fromkeys(_FIRST_KNOWN, FIRST),
         **dict.fromkeys(_INSTANTS_EARLIEST, EARLIEST),
@@ -90,35 +89,14 @@ ACCOUNT = Merge(
         **dict.fromkeys(("stage", "reentered_at", "left_at", "promises_withdrawn_at"), LATEST),
     },
 )
-_NEWER_VERDICT = (
-    "CASE WHEN excluded.verdict_at >= COALESCE(kept.verdict_at, '-infinity') "
-    "THEN {new} ELSE {old} END"
-)
 PROMISE = Merge(
     table="promise",
     key=("tenant_id", "promise_id"),
-    types={
-        "tenant_id": "text",
-        "promise_id": "uuid",
-        "debt_id": "uuid",
-        "debtor_id": "uuid",
-        "amount": "bigint",
-        "currency": "text",
-        "due_date": "date",
-        "channel": "text",
-        "made_at": "timestamptz",
-        "withdrawn_at": "timestamptz",
-        "verdict": "text",
-        "verdict_at": "timestamptz",
-    },
+    types=dict.fromkeys(PromiseChange.__struct_fields__, ""),
     rules={
-        **dict.fromkeys(
-            ("debt_id", "debtor_id", "amount", "currency", "due_date", "channel"), FIRST
-        ),
-        "made_at": EARLIEST,
-        "withdrawn_at": EARLIEST,
-        "verdict": _NEWER_VERDICT,
-        "verdict_at": LATEST,
+        **dict.fromkeys(("debtor_id", "amount", "currency", "due_date", "channel"), FIRST),
+        **dict.fromkeys(("made_at", "withdrawn_at"), EARLIEST),
+        **dict.fromkeys(("debt_ids", "kept_debt_ids", "broken_debt_ids"), UNION),
     },
 )
 PAYMENT = Merge(
@@ -157,10 +135,12 @@ REPLY = Merge(
     rules={"right_party": ANY, "opted_out": ANY},
 )
 
-PREPARE = f"""
-    CREATE TEMPORARY TABLE IF NOT EXISTS contact_batch ON COMMIT DELETE ROWS AS
-    SELECT {", ".join(_CONTACT_COLUMNS)} FROM contact WITH NO DATA
-"""  # noqa: S608 - constant names
+# Two tables are written through temporary ones: arrays of arrays do not unnest row by row.
+PREPARE = "; ".join(
+    f"CREATE TEMPORARY TABLE IF NOT EXISTS {merge.table}_batch ON COMMIT DELETE ROWS AS "  # noqa: S608
+    f"SELECT {', '.join(merge.columns)} FROM {merge.table} WITH NO DATA"
+    for merge in (CONTACT, PROMISE)
+)
 
 _UPSERT_CONTACTS = f"""
     WITH merged AS (
@@ -177,7 +157,7 @@ _UPSERT_CONTACTS = f"""
     RETURNING kind, contact_id
 """  # noqa: S608 - constant names
 _UPSERT_ACCOUNTS = ACCOUNT.from_arrays()
-_UPSERT_PROMISES = PROMISE.from_arrays()
+_UPSERT_PROMISES = PROMISE.from_table("promise_batch")
 _UPSERT_PAYMENTS = PAYMENT.from_arrays()
 _UPSERT_REPLIES = REPLY.from_arrays()
 
@@ -192,20 +172,26 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 async def apply(conn: Connection, changes: Changes) -> list[Alarm]:
     """Merge `changes`; return the alarms that are new."""
     await _upsert(conn, _UPSERT_ACCOUNTS, ACCOUNT, changes.accounts)
-    await _upsert(conn, _UPSERT_PROMISES, PROMISE, changes.promises)
     await _upsert(conn, _UPSERT_PAYMENTS, PAYMENT, changes.payments)
     await _upsert(conn, _UPSERT_REPLIES, REPLY, changes.replies)
     if changes.merges:
         await _merge_debtors(conn, changes)
+    if changes.promises:
+        await _copy(conn, PROMISE, changes.promises)
+        await conn.execute(_UPSERT_PROMISES)
     if not changes.contacts:
         return []
-    await conn.copy_records_to_table(
-        "contact_batch",
-        columns=_CONTACT_COLUMNS,
-        records=[msgspec.structs.astuple(change) for change in changes.contacts.values()],
-    )
+    await _copy(conn, CONTACT, changes.contacts)
     rows = await conn.fetch(_UPSERT_CONTACTS)
     return [Alarm(kind=row["kind"], contact_id=row["contact_id"]) for row in rows]
+
+
+async def _copy(conn: Connection, merge: Merge, changes: Mapping[Key, Any]) -> None:
+    await conn.copy_records_to_table(
+        f"{merge.table}_batch",
+        columns=merge.columns,
+        records=[msgspec.structs.astuple(change) for change in changes.values()],
+    )
 
 
 async def _upsert(
