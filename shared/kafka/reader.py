@@ -7,7 +7,7 @@ broker restarts; an emptied broker is read from its beginning again.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aiokafka import TopicPartition as RawPartition
 
@@ -55,7 +55,7 @@ class CompactedReader:
         """End the iteration after the current batch."""
         self._stopping.set()
 
-    async def batches(self) -> AsyncIterator[list[Record]]:
+    async def batches(self) -> AsyncGenerator[list[Record], None]:
         """Yield batches until `stop`; raise `KafkaSilent` when the watchdog's time is up.
 
         A batch counts as handled when the next one is asked for: `caught_up` is set then.
@@ -119,7 +119,7 @@ class CompactedReader:
             self._goal = {target.partition: ends[target] for target in targets}
         self._alive_at = asyncio.get_running_loop().time()
 
-    async def _read(self, raw: RawConsumer) -> AsyncIterator[list[Record]]:
+    async def _read(self, raw: RawConsumer) -> AsyncGenerator[list[Record], None]:
         loop = asyncio.get_running_loop()
         probed_at = loop.time()
         while not self._stopping.is_set():

@@ -7,7 +7,7 @@ process (its socket still open) does not hold the lock for ever; a living one ke
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -30,12 +30,14 @@ async def hold(
     lock_key: int | str | None,
     stop: asyncio.Event,
     idle_seconds_max: int = IDLE_SECONDS_MAX,
+    options: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Connection | None]:
     """Wait for the lock and yield the connection that holds it; None when `stop` came first.
 
     `lock_key` None derives the key from schema and purpose; names are hashed by the server.
     """
-    conn = await pool.dedicated(purpose, {"idle_session_timeout": f"{idle_seconds_max}s"})
+    settings = {"idle_session_timeout": f"{idle_seconds_max}s", **(options or {})}
+    conn = await pool.dedicated(purpose, settings)
     try:
         key = await _key(conn, purpose, lock_key)
         while not await conn.fetchval("SELECT pg_try_advisory_lock($1)", key):

@@ -113,7 +113,11 @@ class Relay:
             began = asyncio.get_running_loop().time()
             try:
                 async with leadership.hold(
-                    self._pool, f"relay/{self._name}", self._lock_key, stop
+                    self._pool,
+                    f"relay/{self._name}",
+                    self._lock_key,
+                    stop,
+                    options=pages.PLANNER_OPTIONS,
                 ) as conn:
                     if conn is not None:
                         await self._lead(conn, stop)

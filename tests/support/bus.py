@@ -5,12 +5,13 @@ deadline instead of a sleep.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.events.envelope import Envelope
-from shared.kafka import Outgoing
+from shared.kafka import CompactedReader, Outgoing, Record
 
 WAIT_SECONDS_MAX = 30.0  # longer than any rebalance or broker restart in these tests
 POLL_SECONDS = 0.02  # how often a condition is looked at
@@ -51,3 +52,23 @@ async def until(
             if holds if isinstance(holds, bool) else await holds:
                 return
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def read_all(bootstrap: str, topic: str) -> dict[int, list[Record]]:
+    """Read a topic from its beginning to its present end, per partition."""
+    reader = CompactedReader(bootstrap, topic)
+    found: dict[int, list[Record]] = {}
+    async with aclosing(reader.batches()) as batches:
+        reading = asyncio.ensure_future(_collect(batches, found))
+        await asyncio.wait_for(reader.caught_up.wait(), WAIT_SECONDS_MAX)
+        await reader.stop()
+        await reading
+    return found
+
+
+async def _collect(
+    batches: AsyncGenerator[list[Record], None], found: dict[int, list[Record]]
+) -> None:
+    async for batch in batches:
+        for record in batch:
+            found.setdefault(record.partition, []).append(record)
