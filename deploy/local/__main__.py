@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from deploy.local import jars, places, servers
@@ -40,9 +39,9 @@ def up() -> int:
     """Start everything and stay up."""
     from deploy.local.stack import Options, Stack  # noqa: PLC0415 - `servers` needs no services
 
-    lasting = Path(".regua/keys.json") if os.environ.get("POSTGRES_URL") else None
+    lasting = "regua" if os.environ.get("POSTGRES_URL") else None
     ports = {name: _port(name, port) for name, port in PORTS.items()}
-    stack = Stack(Options(ports=ports, keys_file=lasting, folder=places.run_folder("up")), say=say)
+    stack = Stack(Options(ports=ports, database=lasting, folder=places.run_folder("up")), say=say)
     try:
         stack.start()
         for name in stack.processes:

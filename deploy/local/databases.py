@@ -63,6 +63,15 @@ async def exists(admin_url: str, name: str) -> bool:
         await connection.close()
 
 
+async def role_exists(admin_url: str, role: str) -> bool:
+    """Whether the server has this role."""
+    connection = await asyncpg.connect(admin_url)
+    try:
+        return bool(await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role))
+    finally:
+        await connection.close()
+
+
 async def drop(admin_url: str, name: str) -> None:
     """Drop the database, ending its sessions."""
     await _execute(admin_url, f'DROP DATABASE IF EXISTS "{checked(name)}" WITH (FORCE)')
@@ -97,6 +106,15 @@ async def _run_init(connection: Any) -> None:
             await asyncio.sleep(INIT_PAUSE_SECONDS * attempt)
         else:
             return
+
+
+async def mode(database: Database) -> str:
+    """The mode that a prepared database was made for."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        return str(await connection.fetchval("SELECT mode FROM platform.law_clock"))
+    finally:
+        await connection.close()
 
 
 async def set_mode(database: Database, mode: str) -> None:

@@ -82,6 +82,11 @@ class Kafka:
         """Address for clients, host:port."""
         return f"{LOOPBACK}:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Id of the broker's process."""
+        return self.process.pid
+
     def start(self) -> None:
         """Format the storage when there is none, start, wait until it answers."""
         places.server_folder(self.folder)

@@ -55,6 +55,11 @@ class Postgres:
         """URL of the superuser on the maintenance database."""
         return f"postgresql://{ADMIN}:{self._password}@{LOOPBACK}:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """Id of the server's first process, the parent of all others."""
+        return self.process.pid
+
     def start(self) -> None:
         """Create the data directory when there is none, start, wait until it answers."""
         places.server_folder(self.folder)

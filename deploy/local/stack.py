@@ -10,6 +10,7 @@ Stopping goes the other way round.
 
 import asyncio
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -22,19 +23,19 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from deploy.local import databases, keys, places, servers
+from deploy.local import databases, ground, keys, places, servers
 from deploy.local.databases import Database
 from deploy.local.errors import CannotRun
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.processes import LOOPBACK, Process, free_port, require_free
-from shared.kafka import admin
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("scheduler", "contact_ledger", "sms_sender")  # in the order they start
 SANDBOX = "sandbox"
 PARTITIONS = 2  # on one machine a small batch costs more than a small number of partitions
 SESSION_TIMEOUT_MS = 6_000  # a dead consumer's work moves on after this
+KEYS_FILE = ROOT / ".regua" / "keys.json"
 READY_SECONDS_MAX = 60.0
 COMMAND_SECONDS_MAX = 120.0  # one migration or the first key, on a loaded machine
 STOP_SECONDS_MAX = 35.0  # above DRAIN_SECONDS_MAX of the services
@@ -50,13 +51,12 @@ class Options:
     """How a stack is to be; the defaults suit a test."""
 
     mode: str = "sandbox"
-    database: str = "regua"
+    database: str | None = None  # a lasting one; default: of this run alone
     partitions: int = PARTITIONS
     seed: str = "1"  # fate of the sandbox's debtors
     ports: Mapping[str, int] = field(default_factory=dict)  # by service; others take free ones
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # extra, by service
     own_servers: bool = False  # embedded ones even where POSTGRES_URL and KAFKA_BOOTSTRAP are set
-    keys_file: Path | None = None  # where secrets last as long as a given database
     folder: Path | None = None
 
 
@@ -66,11 +66,14 @@ class Stack:
     def __init__(self, options: Options | None = None, *, say: Callable[[str], None] | None = None):
         self.options = options or Options()
         self.folder = self.options.folder or places.run_folder("stack")
-        kept = self.options.keys_file
-        self.keys = keys.kept(kept) if kept else keys.made()
         own = self.options.own_servers
         self.postgres = (Postgres if own else servers.postgres)(self.folder / "postgres")
         self.kafka = (Kafka if own else servers.kafka)(self.folder / "kafka")
+        # Roles and their passwords belong to the server: on one that lasts, so do the secrets.
+        lasting = not isinstance(self.postgres, Postgres)
+        self.keys = keys.kept(KEYS_FILE) if lasting else keys.made()
+        self._name = self.options.database or f"regua_{secrets.token_hex(6)}"
+        self._new = True
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
         self.admin_key = ""
@@ -133,7 +136,7 @@ class Stack:
                 self.command(service, "migrate")
             broker.result()
         partitions = self.options.partitions
-        asyncio.run(admin.ensure_topics(self.kafka.bootstrap, partitions=partitions, replication=1))
+        finished(ground.topics(self.kafka.bootstrap, partitions=partitions, new=self._new))
         self.admin_key = self.command("scheduler", "bootstrap").split()[-1]
         for service in (*SERVICES, SANDBOX):
             self.add(service)
@@ -145,6 +148,8 @@ class Stack:
         for name in reversed(list(self.processes)):
             self._say(f"stopping {name}")
             self.processes[name].stop(seconds_max=STOP_SECONDS_MAX)
+        if self.options.database is None and self._database is not None:
+            finished(databases.drop(self.postgres.admin_url, self._name))
         for name, server in (("Kafka", self.kafka), ("PostgreSQL", self.postgres)):
             self._say(f"stopping {name}")
             server.stop()
@@ -256,13 +261,9 @@ class Stack:
     def _start_postgres(self) -> None:
         self._say("starting PostgreSQL")
         self.postgres.start()
-        self._database = finished(self._prepare())
-
-    async def _prepare(self) -> Database:
-        url, name = self.postgres.admin_url, self.options.database
-        if not await databases.exists(url, name):
-            await databases.create(url, name)
-        return await databases.prepare(url, name, keys.passwords(self.keys), mode=self.options.mode)
+        url, mode = self.postgres.admin_url, self.options.mode
+        self._new = not finished(databases.exists(url, self._name))
+        self._database = finished(ground.prepared(url, self._name, self.keys, mode=mode))
 
     def _ready(self, name: str) -> bool:
         try:

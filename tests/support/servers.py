@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from deploy.local import databases
+from deploy.local import databases, ground
 from deploy.local.databases import Database
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ def now(work: Coroutine[Any, Any, T]) -> T:
 
 def template(admin_url: str, name: str) -> None:
     """A database with init.sql applied, from which the modules' databases are copied."""
+    now(ground.refuse_roles_of_others(_database(admin_url, "postgres")))
     now(databases.create(admin_url, name))
     now(databases.prepare(admin_url, name, PASSWORDS, mode="production"))
 
@@ -32,6 +33,9 @@ def template(admin_url: str, name: str) -> None:
 def copy(admin_url: str, source: str, name: str) -> Database:
     """A fresh database for one module."""
     now(databases.create(admin_url, name, template=source))
-    return Database(
-        admin_url=databases.in_database(admin_url, name), name=name, passwords=PASSWORDS
-    )
+    return _database(admin_url, name)
+
+
+def _database(admin_url: str, name: str) -> Database:
+    inside = databases.in_database(admin_url, name)
+    return Database(admin_url=inside, name=name, passwords=PASSWORDS)

@@ -1,0 +1,57 @@
+"""What a stack stands on: its database and its topics, on servers that may be somebody else's.
+
+In: an admin URL, a bootstrap address, the stack's secrets. Out: a prepared database and topics, or
+one line that says why this server is not to be touched: its roles have other passwords, its
+database another mode, its topics the records of another database.
+"""
+
+import asyncpg
+
+from deploy.local import databases, keys
+from deploy.local.databases import Database
+from deploy.local.errors import CannotRun
+from deploy.local.keys import Keys
+from shared.events.topics import TOPICS
+from shared.kafka import admin
+
+WITNESS = "scheduler"  # all roles get their passwords together: one tells for all
+
+
+async def prepared(admin_url: str, name: str, secrets: Keys, *, mode: str) -> Database:
+    """The database of this name, made if need be; never takes over another stack's."""
+    there = Database(admin_url=admin_url, name=name, passwords=keys.passwords(secrets))
+    await refuse_roles_of_others(there)
+    if not await databases.exists(admin_url, name):
+        await databases.create(admin_url, name)
+    made = await databases.prepare(admin_url, name, there.passwords, mode=mode)
+    found = await databases.mode(made)
+    if found != mode:
+        raise CannotRun(f"database {name} is in {found} mode, not {mode}: use another server")
+    return made
+
+
+async def topics(bootstrap: str, *, partitions: int, new: bool) -> None:
+    """Create the topics; a `new` database must not stand on records it knows nothing about."""
+    await admin.ensure_topics(bootstrap, partitions=partitions, replication=1)
+    if not new:
+        return
+    ends = await admin.end_offsets(bootstrap, [topic.name for topic in TOPICS])
+    if any(ends.values()):
+        raise CannotRun(
+            f"the Kafka at {bootstrap} holds records of another database: "
+            "empty it, use another, or unset KAFKA_BOOTSTRAP"
+        )
+
+
+async def refuse_roles_of_others(there: Database) -> None:
+    """Raise when the server has Regua's roles and they do not take our passwords."""
+    try:
+        connection = await asyncpg.connect(there.url(WITNESS))
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        if await databases.role_exists(there.admin_url, f"regua_{WITNESS}"):
+            raise CannotRun(
+                "this PostgreSQL has Regua's roles with passwords of another stack: "
+                "use another server, or unset POSTGRES_URL"
+            ) from error
+    else:
+        await connection.close()
