@@ -1,0 +1,1 @@
+"""Figures, never assertions: `make bench` prints one JSON line per benchmark."""

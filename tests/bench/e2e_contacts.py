@@ -1,0 +1,136 @@
+"""`e2e_contacts`: debts posted, planned, dispatched, sent, receipted and recorded, end to end.
+
+In: `contacts` debts of as many debtors, each due for its first step now. Out: one JSON line:
+contacts per second from the first post to the last delivered receipt in the ledger, CPU per
+contact by part, and what was lost or doubled by the provider's own log. Kafka writes to disk and
+PostgreSQL runs with its default durability; claims, holds, caps, webhooks and the ledger are on.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from deploy.demo.platform import Platform
+from deploy.demo.setting import ENVIRONMENT, prepare
+from deploy.local.stack import SERVICES, Options, Stack
+from deploy.portfolio.debtors import BRAZIL
+from tests.bench.costs import Meter, per_item_us
+
+CONTACTS = 20_000
+LAW_NOW = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # a Monday noon in São Paulo: lawful everywhere
+RATE_PER_SECOND = 20_000.0  # the account's limit is not what is measured here
+FINISH_SECONDS_MAX = 600.0
+LOOK_SECONDS = 0.25
+
+Json = dict[str, Any]
+
+
+def run(contacts: int = CONTACTS) -> Json:
+    """Run once on a stack of its own and return the result line."""
+    with Stack(Options(own_servers=True, environment=ENVIRONMENT)) as stack:
+        urls = {name: stack.url(name) for name in stack.processes}
+        with Platform(urls, admin_key=stack.admin_key, control_key=stack.control_key) as platform:
+            platform.set_clock(LAW_NOW)
+            prepare(platform, stack, "bench", rate_per_second=RATE_PER_SECOND)
+            platform.sandbox("POST", "/sandbox/behaviour", {"preset": "silent"})
+            return _measure(stack, platform, contacts)
+
+
+def _measure(stack: Stack, platform: Platform, contacts: int) -> Json:
+    meter = Meter(stack)
+    before, started = meter.read(), time.monotonic()
+    results = platform.post_events(debts(contacts))
+    posted = time.monotonic()
+    delivered = _wait_delivered(platform, contacts)
+    finished = time.monotonic()
+    costs = per_item_us(before, meter.read(), contacts)
+    accepted = Counter(
+        line["contact_id"] for line in platform.truth() if line["kind"] == "accepted"
+    )
+    refused = sum(1 for result in results if result["status"] != "accepted")
+    return {
+        "bench": "e2e_contacts",
+        "value": round(contacts / (finished - started), 1),
+        "unit": "contacts/s",
+        "contacts": contacts,
+        "seconds": round(finished - started, 2),
+        "posting_seconds": round(posted - started, 2),
+        "cpu_us_per_contact": costs,
+        "memory_mib": meter.memory_mib(),
+        "refused": refused,
+        "lost": contacts - min(delivered, len(accepted)),
+        "duplicates": sum(count - 1 for count in accepted.values()),
+        "flow": _flow(platform, contacts),
+        "versions": {name: version(name) for name in ("aiokafka", "asyncpg", "aiohttp")},
+    }
+
+
+def debts(count: int) -> Iterator[Json]:
+    """Yield one registration for each of `count` debtors in São Paulo, due yesterday."""
+    due = (LAW_NOW - timedelta(days=1)).date().isoformat()
+    for number in range(count):
+        yield {
+            "specversion": "1.0",
+            "id": f"bench-{number}",
+            "source": "/bench",
+            "type": "debt.registered",
+            "time": LAW_NOW.isoformat(),
+            "data": {
+                "portfolio_id": BRAZIL.portfolio_id,
+                "debt_ref": f"debt-{number}",
+                "debtor_ref": f"debtor-{number}",
+                "debtor": {
+                    "name": "Maria da Silva",
+                    "kind": "person",
+                    "locale": "pt-BR",
+                    "places": [{"country": "BR", "subdivision": "SP", "zone": "America/Sao_Paulo"}],
+                    "contact_points": [
+                        {
+                            "channel": "sms",
+                            "address": f"+55119{60_000_000 + number:08d}",
+                            "verified": True,
+                            "consent": "granted",
+                            "consent_origin": "contract",
+                        }
+                    ],
+                },
+                "principal": "1120.00",
+                "currency": "BRL",
+                "due_date": due,
+            },
+        }
+
+
+def _wait_delivered(platform: Platform, contacts: int) -> int:
+    """Wait until the ledger counts every contact as delivered; return how many it has."""
+    deadline = time.monotonic() + FINISH_SECONDS_MAX
+    while True:
+        counters = platform.progress("contact_ledger")["counters"]
+        delivered = int(counters.get("delivered", 0))
+        if delivered >= contacts or time.monotonic() > deadline:
+            return delivered
+        time.sleep(LOOK_SECONDS)
+
+
+def _flow(platform: Platform, contacts: int) -> dict[str, float]:
+    """Records and batches per contact: they predict the rate."""
+    flow: dict[str, float] = {}
+    for name in SERVICES:
+        counters = platform.progress(name)["counters"]
+        for key in ("records_published", "batches_published"):
+            if key in counters:
+                flow[f"{name}.{key}_per_contact"] = round(counters[key] / contacts, 3)
+    return flow
+
+
+def main() -> None:
+    """Print the line."""
+    print(json.dumps(run()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
