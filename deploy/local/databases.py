@@ -14,10 +14,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from deploy.local.errors import CannotRun
+
 INIT_SQL = Path(__file__).parents[1] / "postgres" / "init.sql"
 SERVICES = ("scheduler", "sms_sender", "email_sender", "whatsapp_sender", "contact_ledger")
 INIT_ATTEMPTS_MAX = 5
 INIT_PAUSE_SECONDS = 0.1
+WITNESS = "scheduler"  # all roles get their passwords together: one tells for all
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # safe inside a quoted identifier
 
 
@@ -60,6 +63,20 @@ async def exists(admin_url: str, name: str) -> bool:
             await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name)
         )
     finally:
+        await connection.close()
+
+
+async def refuse_roles_of_others(there: Database) -> None:
+    """Raise when the server has Regua's roles and they do not take our passwords."""
+    try:
+        connection = await asyncpg.connect(there.url(WITNESS))
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        if await role_exists(there.admin_url, f"regua_{WITNESS}"):
+            raise CannotRun(
+                "this PostgreSQL has Regua's roles with passwords of another stack: "
+                "use another server, or unset POSTGRES_URL"
+            ) from error
+    else:
         await connection.close()
 
 

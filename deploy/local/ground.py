@@ -5,8 +5,6 @@ one line that says why this server is not to be touched: its roles have other pa
 database another mode, its topics the records of another database.
 """
 
-import asyncpg
-
 from deploy.local import databases, keys
 from deploy.local.databases import Database
 from deploy.local.errors import CannotRun
@@ -14,13 +12,11 @@ from deploy.local.keys import Keys
 from shared.events.topics import TOPICS
 from shared.kafka import admin
 
-WITNESS = "scheduler"  # all roles get their passwords together: one tells for all
-
 
 async def prepared(admin_url: str, name: str, secrets: Keys, *, mode: str) -> Database:
     """The database of this name, made if need be; never takes over another stack's."""
     there = Database(admin_url=admin_url, name=name, passwords=keys.passwords(secrets))
-    await refuse_roles_of_others(there)
+    await databases.refuse_roles_of_others(there)
     if not await databases.exists(admin_url, name):
         await databases.create(admin_url, name)
     made = await databases.prepare(admin_url, name, there.passwords, mode=mode)
@@ -41,17 +37,3 @@ async def topics(bootstrap: str, *, partitions: int, new: bool) -> None:
             f"the Kafka at {bootstrap} holds records of another database: "
             "empty it, use another, or unset KAFKA_BOOTSTRAP"
         )
-
-
-async def refuse_roles_of_others(there: Database) -> None:
-    """Raise when the server has Regua's roles and they do not take our passwords."""
-    try:
-        connection = await asyncpg.connect(there.url(WITNESS))
-    except asyncpg.InvalidAuthorizationSpecificationError as error:
-        if await databases.role_exists(there.admin_url, f"regua_{WITNESS}"):
-            raise CannotRun(
-                "this PostgreSQL has Regua's roles with passwords of another stack: "
-                "use another server, or unset POSTGRES_URL"
-            ) from error
-    else:
-        await connection.close()

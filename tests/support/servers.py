@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from deploy.local import databases, ground
+from deploy.local import databases
 from deploy.local.databases import Database
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ def now(work: Coroutine[Any, Any, T]) -> T:
 
 def template(admin_url: str, name: str) -> None:
     """A database with init.sql applied, from which the modules' databases are copied."""
-    now(ground.refuse_roles_of_others(_database(admin_url, "postgres")))
+    now(databases.refuse_roles_of_others(_database(admin_url, "postgres")))
     now(databases.create(admin_url, name))
     now(databases.prepare(admin_url, name, PASSWORDS, mode="production"))
 

@@ -18,7 +18,7 @@ async def test_roles_of_another_stack_keep_their_passwords(own_postgres: Postgre
     first = await ground.prepared(url, "regua", keys.made(), mode="sandbox")
     with pytest.raises(CannotRun, match=r"passwords of another stack.*unset POSTGRES_URL"):
         await ground.prepared(url, "other", keys.made(), mode="sandbox")
-    await ground.refuse_roles_of_others(first)  # they still take the first stack's passwords
+    await databases.refuse_roles_of_others(first)  # they still take the first stack's passwords
     assert not await databases.exists(url, "other")
 
 
