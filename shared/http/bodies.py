@@ -44,7 +44,7 @@ def strict_json(body: bytes, depth_max: int = DEPTH_MAX) -> Any:
 def check_depth(value: object, depth_max: int = DEPTH_MAX) -> None:
     """Raise the 400 problem when `value` nests deeper than `depth_max` levels."""
     level = [value]
-    for _ in range(depth_max + 1):
+    for _ in range(depth_max):
         below: list[object] = []
         for each in level:
             if isinstance(each, dict):
