@@ -138,3 +138,88 @@ INTAKE_RETRIES = Counter(
     "Intake transactions that started over: a race was lost, or the database was busy or away",
     registry=REGISTRY,
 )
+
+# --- senders (shared.sender) ----------------------------------------------------------------------
+SENDER_TASKS_FETCHED = Counter(
+    "regua_sender_tasks_fetched_total",
+    "Records read from the task topic, close requests and unreadable ones included",
+    registry=REGISTRY,
+)
+SENDER_TASKS_UNREADABLE = Counter(
+    "regua_sender_tasks_unreadable_total",
+    "Records of the task topic that went to the dead letters",
+    registry=REGISTRY,
+)
+SENDER_CLAIMS = Counter(
+    "regua_sender_claims_total",
+    "Claims by verdict: claimed, taken, early, cancelled, expired, invalid",
+    ["verdict"],
+    registry=REGISTRY,
+)
+SENDER_CALLS = Counter(
+    "regua_sender_calls_total",
+    "Claimed attempts by what became of them: accepted, unknown, ended, or the kind of refusal",
+    ["result"],
+    registry=REGISTRY,
+)
+SENDER_CALL_SECONDS = Histogram(
+    "regua_sender_call_duration_seconds",
+    "Time of one provider call",
+    buckets=_LATENCY_SECONDS,
+    registry=REGISTRY,
+)
+SENDER_HANDED_BACK = Counter(
+    "regua_sender_handed_back_total",
+    "Tasks given back to the scheduler without an attempt, by reason",
+    ["reason"],
+    registry=REGISTRY,
+)
+SENDER_SWEPT = Counter(
+    "regua_sender_swept_total",
+    "Attempts that the sweeper turned unknown, or unknown for good",
+    ["state"],
+    registry=REGISTRY,
+)
+SENDER_DATABASE_FAILURES = Counter(
+    "regua_sender_database_failures_total",
+    "Batches that had to wait because the database was away",
+    registry=REGISTRY,
+)
+SENDER_HOLDS_AGE_SECONDS = Gauge(
+    "regua_sender_holds_age_seconds",
+    "How far the oldest partition of the holds feed is behind; -1 before its first mark",
+    registry=REGISTRY,
+)
+SENDER_HOLDS_UNREADABLE = Counter(
+    "regua_sender_holds_unreadable_total",
+    "Records of the holds feed that could not be read",
+    registry=REGISTRY,
+)
+SENDER_WEBHOOKS = Counter(
+    "regua_sender_webhooks_total",
+    "Webhooks: stored, repeated, forged, unreadable, no_account, too_large, not_stored",
+    ["result"],
+    registry=REGISTRY,
+)
+SENDER_RECEIPTS = Counter(
+    "regua_sender_receipts_total",
+    "Webhooks understood, by what became of them",
+    ["mark"],
+    registry=REGISTRY,
+)
+SENDER_REPLIES = Counter(
+    "regua_sender_replies_total",
+    "Replies by intent",
+    ["intent"],
+    registry=REGISTRY,
+)
+SENDER_OPT_OUTS = Counter(
+    "regua_sender_opt_outs_total",
+    "Holds placed at once because a reply said stop",
+    registry=REGISTRY,
+)
+SENDER_CONTRADICTIONS = Counter(
+    "regua_sender_contradictions_total",
+    "Proofs of acceptance for attempts that were recorded as certainly not sent",
+    registry=REGISTRY,
+)
