@@ -1,18 +1,300 @@
-"""Decide what to do for one debtor now."""
+"""Decide what to do for one debtor now: plan contacts, cancel what no longer stands, or wait.
+
+In: the debtor's state (changed in place), the rulebook, the holds in force after this batch's
+changes, law time. Out: a `Decision` with one verdict per debt and its reasons. The result depends
+on the state alone, not on the order in which events or debts came.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from services.scheduler.policy.decision import ContactPlan, Decision
+from services.scheduler.policy.assess import Setting, assess, lawful_start, open_work
+from services.scheduler.policy.calendar import Interval
+from services.scheduler.policy.caps import Capped, check, counted
+from services.scheduler.policy.channels import OF_PORTFOLIO, Way
+from services.scheduler.policy.consolidation import Candidate, Group, group, same_contact
+from services.scheduler.policy.decision import (
+    ContactPlan,
+    Decision,
+    Folded,
+    Verdict,
+    VerdictKind,
+)
+from services.scheduler.policy.progress import raise_contact, reconcile
 from services.scheduler.policy.rulebook import Rulebook
-from services.scheduler.policy.state import DebtorState
+from services.scheduler.policy.silence import in_force
+from services.scheduler.policy.state import ContactRecord, DebtorState, StepRecord
+from shared.events.contact import Reason
 from shared.events.hold import Hold
+from shared.events.identities import contact_id
+from shared.events.states import STATES, ContactState
 
 __all__ = ["ContactPlan", "Decision", "decide"]
+
+ONE_DAY = timedelta(days=1)
+STAGE_WEIGHT = 1_000  # a higher stage goes first, then mandatory steps, then older debts
+MANDATORY_WEIGHT = 500
+AGE_WEIGHT_MAX = 499
+# Caps count at most 45 dates back; a week more covers zones and late receipts.
+CONTACTS_KEPT_DAYS = 52
+CONTACTS_KEPT_FREELY = 6  # pruning fewer saves nothing
 
 
 def decide(
     state: DebtorState, rulebook: Rulebook, holds: Sequence[Hold], now: datetime
 ) -> Decision:
     """Plan for every debt of the debtor; `holds` are the active ones after this batch's changes."""
-    raise NotImplementedError(state, rulebook, holds, now)
+    decision = Decision()
+    reconcile(state)
+    setting = Setting(state, rulebook, in_force(tuple(holds), now), now, decision)
+    candidates: list[Candidate] = []
+    for key in sorted(state.debts):
+        found = assess(setting, state.debts[key])
+        if isinstance(found, Verdict):
+            decision.per_debt[key] = found
+        else:
+            candidates.append(found)
+    groups = group(candidates)
+    fresh = _match(setting, [g for g in groups if g.lead.way is not None])
+    for chosen in fresh:
+        _plan(setting, chosen)
+    for refused in groups:
+        if refused.lead.way is None:
+            _withhold(setting, refused)
+    _prune(state, now)
+    decision.wake_at = min((v.until for v in decision.per_debt.values() if v.until), default=None)
+    return decision
+
+
+def _match(setting: Setting, groups: list[Group]) -> list[Group]:
+    """Keep planned contacts that still stand, cancel the others; return the groups to plan."""
+    state, decision = setting.state, setting.decision
+    planned = {
+        key: record
+        for key, record in state.contacts.items()
+        if record.state == ContactState.PLANNED and not record.manual
+    }
+    fresh = []
+    for wanted in groups:
+        key = next((k for k, r in planned.items() if same_contact(wanted, r)), None)
+        if key is None:
+            fresh.append(wanted)
+            continue
+        del planned[key]
+        for member in wanted.members:
+            planned_already = Reason(rule="ladder.contact_planned", verdict="contact")
+            decision.per_debt[str(member.debt.debt_id)] = Verdict(
+                kind=VerdictKind.CONTACT, reasons=(member.reason, planned_already)
+            )
+    for key, record in planned.items():
+        reasons = _why_not(decision, record)
+        raise_contact(state, UUID(key), ContactState.CANCELLED, setting.now, Folded(state=state))
+        decision.cancel.append((UUID(key), reasons))
+    return fresh
+
+
+def _why_not(decision: Decision, record: ContactRecord) -> tuple[Reason, ...]:
+    """Return why a planned contact no longer stands: the first silent item, else a new grouping."""
+    for item in record.items:
+        verdict = decision.per_debt.get(str(item.debt_id))
+        if verdict is not None and verdict.kind != VerdictKind.CONTACT:
+            return verdict.reasons
+    return (Reason(rule="consolidation.regrouped", verdict="planned anew"),)
+
+
+def _plan(setting: Setting, chosen: Group) -> None:
+    """Plan one contact in the next lawful window, or wait for a cap to free."""
+    lead, way = chosen.lead, chosen.lead.way
+    if way is None:
+        return
+    jurisdiction, day = lead.jurisdiction, lead.day
+    window = jurisdiction.calendar(way.channel).find(setting.now)
+    if window is None:
+        return
+    capped = check(
+        counted(setting.state, jurisdiction.zone, reserve_planned=True),
+        jurisdiction.caps(way.channel, day),
+        tuple(member.debt.debt_id for member in chosen.members),
+        day,
+    )
+    if capped is not None:
+        until = lawful_start(jurisdiction, way.channel, capped.free_on)
+        for member in chosen.members:
+            setting.decision.per_debt[str(member.debt.debt_id)] = Verdict(
+                kind=VerdictKind.WAIT, reasons=(member.reason, cap_reason(capped)), until=until
+            )
+        return
+    plan = _make(setting, chosen, way, window)
+    setting.decision.contacts.append(plan)
+    _record(setting.state, chosen, plan, ContactState.PLANNED)
+    for member in chosen.members:
+        setting.decision.per_debt[str(member.debt.debt_id)] = Verdict(
+            kind=VerdictKind.CONTACT, reasons=(member.reason, *plan.reasons[1:])
+        )
+
+
+def _make(setting: Setting, chosen: Group, way: Way, window: Interval) -> ContactPlan:
+    lead = chosen.lead
+    due = max(setting.now, window.open)
+    reasons = (
+        lead.reason,
+        Reason(rule="channel", verdict="allowed", inputs={"channel": way.channel}),
+        window_reason(lead.jurisdiction.label, window, "lawful"),
+        Reason(rule="caps", version=lead.jurisdiction.label, verdict="free"),
+    )
+    return _planned(setting, chosen, way.channel, way.account_id, due, window, reasons)
+
+
+def _planned(
+    setting: Setting,
+    chosen: Group,
+    channel: str,
+    account_id: str,
+    due: datetime,
+    window: Interval,
+    reasons: tuple[Reason, ...],
+) -> ContactPlan:
+    lead = chosen.lead
+    record = lead.debt.steps.setdefault(lead.step.key, StepRecord())
+    k = record.k[channel] = record.k.get(channel, 0) + 1
+    return ContactPlan(
+        contact_id=contact_id(
+            tenant_id=setting.state.tenant_id,
+            debt_id=lead.debt.debt_id,
+            episode=lead.debt.episode,
+            step_key=lead.step.key,
+            channel=channel,
+            k=k,
+        ),
+        k=k,
+        channel=channel,
+        account_id=account_id,
+        portfolio_id=lead.debt.portfolio_id,
+        step_key=lead.step.key,
+        stage=lead.step.stage,
+        template_id=lead.step.templates[channel],
+        content_class=lead.step.content_class,
+        items=chosen.items(),
+        due_at=due,
+        not_before=max(setting.now, window.open),
+        not_after=window.close,
+        local_date=lead.day,
+        priority=_priority(lead),
+        reasons=reasons,
+    )
+
+
+def _record(state: DebtorState, chosen: Group, plan: ContactPlan, outcome: ContactState) -> None:
+    state.contacts[str(plan.contact_id)] = ContactRecord(
+        channel=plan.channel,
+        account_id=plan.account_id,
+        portfolio_id=plan.portfolio_id,
+        template_id=plan.template_id,
+        content_class=plan.content_class,
+        step_key=plan.step_key,
+        stage=plan.stage,
+        items=plan.items,
+        state=int(outcome),
+        k=plan.k,
+        due_at=plan.due_at,
+        not_before=plan.not_before,
+        not_after=plan.not_after,
+        local_date=plan.local_date,
+        priority=plan.priority,
+    )
+    for member in chosen.members:
+        step = member.debt.steps.setdefault(member.step.key, StepRecord())
+        step.contact_id = plan.contact_id
+        step.mandatory = member.step.mandatory
+        if outcome == ContactState.PLANNED:
+            step.state = "open"
+            step.reason = None
+
+
+def _withhold(setting: Setting, refused: Group) -> None:
+    """Record that nothing may be sent for these steps, once; mandatory ones stay pending."""
+    lead, why = refused.lead, refused.lead.why or "channel_unavailable"
+    new = [m for m in refused.members if not _withheld_before(m, why)]
+    reason = withheld_reason(why, lead)
+    if new:
+        told = Group(new[0], tuple(new))
+        channel = lead.step.channels[0]
+        portfolio = setting.rulebook.portfolio(lead.debt.portfolio_id)
+        account_id = portfolio.accounts.get(channel, "") if portfolio else ""
+        window = Interval(setting.now, setting.now)
+        reasons = (new[0].reason, reason)
+        plan = _planned(setting, told, channel, account_id, setting.now, window, reasons)
+        _record(setting.state, told, plan, ContactState.WITHHELD)
+        setting.decision.withheld.append(plan)
+    for member in refused.members:
+        _give_up(setting, member, why, reason)
+
+
+def _give_up(setting: Setting, member: Candidate, why: str, reason: Reason) -> None:
+    step = member.debt.steps.setdefault(member.step.key, StepRecord())
+    until = None
+    if member.step.mandatory:
+        step.state, step.reason = "pending", why
+        if why not in OF_PORTFOLIO:
+            open_work(setting, member.debt, "mandatory_withheld", member.step.key, reason)
+    else:
+        step.state, step.reason = "withheld", why
+        until = lawful_start(member.jurisdiction, member.step.channels[0], member.day + ONE_DAY)
+    step.at = setting.now
+    setting.decision.per_debt[str(member.debt.debt_id)] = Verdict(
+        kind=VerdictKind.WAIT, reasons=(member.reason, reason), until=until
+    )
+
+
+def _withheld_before(member: Candidate, why: str) -> bool:
+    record = member.debt.steps.get(member.step.key)
+    return record is not None and member.step.mandatory and record.reason in (why, "withheld")
+
+
+def cap_reason(capped: Capped) -> Reason:
+    """Return the reason of a full cap."""
+    return Reason(
+        rule=f"caps.{capped.cap.key}",
+        version=capped.pack,
+        verdict="full",
+        inputs={
+            "count": str(capped.used),
+            "max": str(capped.cap.maximum),
+            "free_on": capped.free_on.isoformat(),
+            "status": capped.cap.status,
+        },
+    )
+
+
+def window_reason(packs: str, window: Interval, verdict: str) -> Reason:
+    """Return the reason that names a lawful window."""
+    inputs = {"open": window.open.isoformat(), "close": window.close.isoformat()}
+    return Reason(rule="calendar.window", version=packs, verdict=verdict, inputs=inputs)
+
+
+def withheld_reason(why: str, lead: Candidate) -> Reason:
+    """Return the reason of a contact that must not happen."""
+    if lead.jurisdiction.problem is not None or why == "no_common_window":
+        return Reason(rule="jurisdiction_unresolved", verdict="withheld", inputs={"problem": why})
+    return Reason(rule=why, verdict="withheld", inputs={"channel": lead.step.channels[0]})
+
+
+def _priority(lead: Candidate) -> int:
+    age = (lead.day - lead.debt.due_date).days if lead.debt.due_date else 0
+    mandatory = MANDATORY_WEIGHT if lead.step.mandatory else 0
+    return lead.step.stage * STAGE_WEIGHT + mandatory + min(max(age, 0), AGE_WEIGHT_MAX)
+
+
+def _prune(state: DebtorState, now: datetime) -> None:
+    """Forget final contacts that no cap can count any more."""
+    if len(state.contacts) <= CONTACTS_KEPT_FREELY:
+        return
+    oldest = now - timedelta(days=CONTACTS_KEPT_DAYS)
+    for key, record in list(state.contacts.items()):
+        last = record.at or record.due_at
+        if last is not None and last < oldest and STATES[ContactState(record.state)].final:
+            del state.contacts[key]
+    for key, past in list(state.past.items()):
+        if past.at < oldest:
+            del state.past[key]

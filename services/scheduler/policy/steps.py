@@ -5,6 +5,7 @@ there may be one, or what blocks; steps that are over are marked in the records 
 A deferred or capped step stays pending; mandatory steps are waited for; nothing goes backwards.
 """
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ class View(NamedTuple):
     version: int
     day: date
     zone: ZoneInfo
-    stage_wait: int = 0
+    stage_wait: Callable[[int, date], int]
 
 
 def enter(debt: DebtState, ladder: Ladder, version: int, day: date) -> None:
@@ -164,14 +165,12 @@ def _earliest(view: View, step: Step, record: StepRecord) -> tuple[date | None, 
         if step.after_step not in days:
             return None, "ladder.precondition"
         limits.append((days[step.after_step] + step.wait_days * ONE_DAY, "ladder.precondition"))
-    if view.stage_wait:
+    wait = view.stage_wait(step.stage, view.day)
+    if wait:
         if not days:
             return None, "pack.stage_wait"
-        limits.append((min(days.values()) + view.stage_wait * ONE_DAY, "pack.stage_wait"))
-    for day, name in limits:
-        if day > earliest:
-            earliest, rule = day, name
-    return earliest, rule
+        limits.append((min(days.values()) + wait * ONE_DAY, "pack.stage_wait"))
+    return max([(earliest, rule), *limits], key=lambda limit: limit[0])
 
 
 def _later_due(view: View, index: int) -> bool:
