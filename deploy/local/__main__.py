@@ -87,7 +87,9 @@ def lock() -> int:
 
 def say(line: str, *, to_errors: bool = False) -> None:
     """One line for the person at the terminal."""
-    print(line, file=sys.stderr if to_errors else sys.stdout, flush=True)
+    stream = sys.stderr if to_errors else sys.stdout
+    stream.write(f"{line}\n")  # one write: two threads report while servers start
+    stream.flush()
 
 
 def _port(name: str, default: int) -> int:

@@ -29,6 +29,7 @@ from deploy.local.errors import CannotRun
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.processes import LOOPBACK, Process, free_port, require_free
+from deploy.local.servers import KafkaServer, PostgresServer
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("scheduler", "contact_ledger", "sms_sender")  # in the order they start
@@ -74,6 +75,7 @@ class Stack:
         self.keys = keys.kept(KEYS_FILE) if lasting else keys.made()
         self._name = self.options.database or f"regua_{secrets.token_hex(6)}"
         self._new = True
+        self._standing: list[tuple[str, PostgresServer | KafkaServer]] = []
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
         self.admin_key = ""
@@ -128,6 +130,8 @@ class Stack:
 
     def start(self) -> None:
         """Start everything, in order, and wait until it is ready."""
+        for name, port in self.options.ports.items():
+            require_free(port, f"{name.upper()}_PORT")
         with ThreadPoolExecutor(max_workers=1) as beside:
             broker = beside.submit(self._start_kafka)  # the slowest: while migrations run
             self._start_postgres()
@@ -149,8 +153,9 @@ class Stack:
             self._say(f"stopping {name}")
             self.processes[name].stop(seconds_max=STOP_SECONDS_MAX)
         if self.options.database is None and self._database is not None:
-            finished(databases.drop(self.postgres.admin_url, self._name))
-        for name, server in (("Kafka", self.kafka), ("PostgreSQL", self.postgres)):
+            self._drop_database()
+        while self._standing:
+            name, server = self._standing.pop()
             self._say(f"stopping {name}")
             server.stop()
         for data in ("kafka/kafka-data", "postgres/postgres-data"):
@@ -248,22 +253,25 @@ class Stack:
         return [sys.executable, "-m", "deploy.sandbox", "serve", *options, *truth]
 
     def _port(self, name: str) -> int:
-        port = self.options.ports.get(name)
-        if port is None:
-            return self.ports.get(name) or free_port()
-        require_free(port, f"{name.upper()}_PORT")
-        return port
+        return self.options.ports.get(name) or self.ports.get(name) or free_port()
 
     def _start_kafka(self) -> None:
         self._say("starting Kafka")
+        self._standing.append(("Kafka", self.kafka))
         self.kafka.start()
 
     def _start_postgres(self) -> None:
         self._say("starting PostgreSQL")
+        self._standing.append(("PostgreSQL", self.postgres))
         self.postgres.start()
         url, mode = self.postgres.admin_url, self.options.mode
         self._new = not finished(databases.exists(url, self._name))
         self._database = finished(ground.prepared(url, self._name, self.keys, mode=mode))
+
+    def _drop_database(self) -> None:
+        """Leave no trace on a server that is not ours; our own goes with its data anyway."""
+        if not isinstance(self.postgres, Postgres):
+            finished(databases.drop(self.postgres.admin_url, self._name))
 
     def _ready(self, name: str) -> bool:
         try:
