@@ -52,7 +52,8 @@ BY_STATE: dict[str, tuple[tuple[int, int], ...]] = {
     "AM": ((9, 5),),
 }
 GOOD_FRIDAY = timedelta(days=-2)  # from Easter Sunday
-CARNIVAL_TUESDAY = timedelta(days=-47)  # a public holiday in the state of Rio de Janeiro
+# Movable public holidays of states, from Easter: carnival in RJ, Our Lady of Penha in ES.
+MOVABLE: dict[str, timedelta] = {"RJ": timedelta(days=-47), "ES": timedelta(days=8)}
 
 
 def forbidden(at: datetime, places: tuple[Place, ...]) -> str | None:
@@ -77,8 +78,8 @@ def is_holiday(day: date, place: Place) -> bool:
         return False
     fixed = NATIONAL + BY_STATE.get(place.subdivision, ())
     movable = {easter(day.year) + GOOD_FRIDAY}
-    if place.subdivision == "RJ":
-        movable.add(easter(day.year) + CARNIVAL_TUESDAY)
+    if place.subdivision in MOVABLE:
+        movable.add(easter(day.year) + MOVABLE[place.subdivision])
     return (day.month, day.day) in fixed or day in movable
 
 

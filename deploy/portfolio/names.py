@@ -74,7 +74,7 @@ CITIES = {
         City("BR", "ES", "Vitória", "America/Sao_Paulo", ("27",), 7),
         City("BR", "ES", "Cachoeiro de Itapemirim", "America/Sao_Paulo", ("28",), 3),
         City("BR", "MG", "Belo Horizonte", "America/Sao_Paulo", ("31",), 8),
-        City("BR", "AC", "Rio Branco", "America/Rio_Branco", ("68",), 3),
+        City("BR", "MT", "Cuiabá", "America/Cuiaba", ("65",), 3),
     ),
     "US": (
         City("US", "NY", "Albany", "America/New_York", ("518",), 12),

@@ -8,7 +8,14 @@ import pytest
 
 from deploy.demo.law import Place, easter, forbidden, is_holiday
 
-ZONES = {"SP": "America/Sao_Paulo", "RJ": "America/Sao_Paulo", "AM": "America/Manaus"}
+ZONES = {
+    "SP": "America/Sao_Paulo",
+    "RJ": "America/Sao_Paulo",
+    "ES": "America/Sao_Paulo",
+    "MG": "America/Sao_Paulo",
+    "AM": "America/Manaus",
+    "MT": "America/Cuiaba",
+}
 
 
 def place(subdivision: str, country: str = "BR", zone: str | None = None) -> Place:
@@ -31,10 +38,11 @@ def test_national_holidays_agree_with_the_library(year: int) -> None:
     assert {day for day in days if is_holiday(day, minas)} == set(public)
 
 
-@pytest.mark.parametrize("state", ["SP", "RJ", "AM"])
-def test_state_holidays_agree_with_the_library(state: str) -> None:
-    public = holidays.country_holidays("BR", subdiv=state, years=2026)
-    days = (date(2026, 1, 1) + timedelta(days=n) for n in range(365))
+@pytest.mark.parametrize("year", [2025, 2026, 2027])
+@pytest.mark.parametrize("state", list(ZONES))
+def test_state_holidays_agree_with_the_library(state: str, year: int) -> None:
+    public = holidays.country_holidays("BR", subdiv=state, years=year)
+    days = (date(year, 1, 1) + timedelta(days=n) for n in range(365))
     assert {day for day in days if is_holiday(day, place(state))} == set(public)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -222,9 +223,10 @@ class TestTruth:
 
 
 def test_schedule_runs_what_is_due_in_order() -> None:
-    schedule, done = Schedule(), []
+    schedule = Schedule()
+    done: list[int] = []
     for hours in (3, 1, 2):
-        schedule.at(NOW + timedelta(hours=hours), lambda hours=hours: done.append(hours))
+        schedule.at(NOW + timedelta(hours=hours), partial(done.append, hours))
     schedule.run_due(NOW + timedelta(hours=2))
     assert done == [1, 2]
     assert schedule.next_due == NOW + timedelta(hours=3)
