@@ -17,10 +17,11 @@ from deploy.sandbox.clock import LawClock, machine_now
 from deploy.sandbox.faults import Fault
 from deploy.sandbox.messages import Message, Store, new_sid
 from deploy.sandbox.schedule import Schedule
-from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
+from deploy.sandbox.truth import Entry, TruthLog
 from deploy.sandbox.webhooks import Webhooks
 
 PAYMENTS_MAX = 1_000_000
+PEOPLE_MAX = 500_000  # whoever was written to longest ago is forgotten first
 PROMISED_HOUR = time(15, 0, tzinfo=UTC)  # the hour of the promised day at which people pay
 EXPIRED_CODE = 30036
 
@@ -87,10 +88,11 @@ class Debtors:
         self.profile = Profile()
         self.payments: list[Payment] = []
         self.receipts_open = 0
+        self._soon: list[Callable[[], None]] = []
 
     def accepted(self, message: Message, faults: tuple[Fault, ...]) -> None:
         """Live on from an accepted message."""
-        person = self._people.setdefault(message.to, Person())
+        person = self._person(message.to)
         person.messages += 1
         person.last = message
         plan = behaviour.plan(self.profile, self._seed, message.to, person.messages)
@@ -106,6 +108,14 @@ class Debtors:
             return False
         self._write(person.last, text, intent)
         return True
+
+    def _person(self, number: str) -> Person:
+        person = self._people.get(number)
+        if person is None:
+            if len(self._people) >= PEOPLE_MAX:
+                del self._people[next(iter(self._people))]
+            person = self._people[number] = Person()
+        return person
 
     # Receipts.
 
@@ -123,11 +133,18 @@ class Debtors:
             self._clock.stamp(lambda law: self._schedule.at(law + wait, self._counted(fire)))
             return
         self.receipts_open += 1
-        loop = asyncio.get_running_loop()
         if step.wait_ms:
-            loop.call_later(step.wait_ms / 1_000, fire)
-        else:
-            loop.call_soon(fire)
+            asyncio.get_running_loop().call_later(step.wait_ms / 1_000, fire)
+            return
+        if not self._soon:
+            asyncio.get_running_loop().call_soon(self._fire_soon)
+        self._soon.append(fire)
+
+    def _fire_soon(self) -> None:
+        """Fire what waits for nothing but the provider's answer to be on its way."""
+        soon, self._soon = self._soon, []
+        for fire in soon:
+            fire()
 
     def _counted(self, fire: Callable[[], None]) -> Callable[[], None]:
         def counted() -> None:
@@ -179,7 +196,7 @@ class Debtors:
         self._clock.stamp(when)
 
     def _answer(self, message: Message, plan: Plan, law_at: datetime) -> None:
-        person = self._people[message.to]
+        person = self._person(message.to)
         if person.silent or person.paid or plan.intent is None:
             return
         spanish = behaviour.speaks_spanish(self.profile, self._seed, message.to)
@@ -203,7 +220,7 @@ class Debtors:
         self._write(message, reply.text, plan.intent)
 
     def _pay(self, message: Message, fraction: float, law_at: datetime, reason: str) -> None:
-        person = self._people[message.to]
+        person = self._person(message.to)
         if person.paid or person.silent or len(self.payments) >= PAYMENTS_MAX:
             return
         person.paid = fraction >= 1.0
@@ -227,7 +244,7 @@ class Debtors:
                 contact_id=message.contact_id,
                 attempt_id=message.attempt_id,
                 debtor_id=message.debtor_id,
-                recipient=recipient_digest(self._seed, message.to),
+                recipient=message.person,
             )
         )
         self._clock.stamp(lambda law: self._truth.settle(entry, law))

@@ -11,10 +11,15 @@ from urllib.parse import unquote
 
 from deploy.sandbox.messages import Account, Message, new_sid
 from deploy.sandbox.refusals import Refused
+from deploy.sandbox.truth import recipient_digest
 
 BODY_CHARACTERS_MAX = 1_600
 VALIDITY_SECONDS_MAX = 36_000
 
+_COMMON_ESCAPES = (
+    ("%3A", ":"), ("%2F", "/"), ("%3F", "?"), ("%3D", "="), ("%26", "&"), ("%2B", "+"),
+    ("%2C", ","), ("%24", "$"),
+)  # fmt: skip
 _E164 = re.compile(r"\+?[1-9]\d{6,14}")
 _URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
 
@@ -27,22 +32,31 @@ def parse_form(body: bytes) -> dict[str, str]:
         if "+" in value:
             value = value.replace("+", " ")
         if "%" in value:
-            value = unquote(value)
+            value = _unescaped(value)
         form[unquote(name) if "%" in name else name] = value
     return form
 
 
-def draft(account: Account, form: dict[str, str], created: datetime) -> Message:
+def _unescaped(value: str) -> str:
+    """Undo percent escapes; the few that callback URLs are full of by plain replacement."""
+    if "%25" not in value:
+        for code, character in _COMMON_ESCAPES:
+            value = value.replace(code, character)
+    return unquote(value) if "%" in value else value
+
+
+def draft(account: Account, form: dict[str, str], *, created: datetime, seed: str) -> Message:
     """Return the message as asked for, valid or not."""
     to = form.get("To", "")
     callback = form.get("StatusCallback") or None
     reference = parse_form(callback.partition("?")[2].encode()) if callback else {}
     validity = form.get("ValidityPeriod", "")
+    to = to if to.startswith("+") or not to.isdigit() else f"+{to}"
     return Message(
         sid=new_sid(),
         account=account,
         from_=form.get("From", ""),
-        to=to if to.startswith("+") or not to.isdigit() else f"+{to}",
+        to=to,
         body=form.get("Body", ""),
         created=created,
         callback_url=callback,
@@ -50,6 +64,7 @@ def draft(account: Account, form: dict[str, str], created: datetime) -> Message:
         contact_id=reference.get("c"),
         attempt_id=reference.get("a"),
         debtor_id=reference.get("d"),
+        person=recipient_digest(seed, to),
     )
 
 

@@ -31,7 +31,7 @@ _ERRORS: dict[int, tuple[int, str]] = {
 }  # fmt: skip
 
 
-class Refused(Exception):  # noqa: N818 - the provider's verdict, not a fault of ours
+class Refused(Exception):
     """The provider refuses: Twilio's error code and what its text shows."""
 
     def __init__(self, code: int, shown: str = "") -> None:

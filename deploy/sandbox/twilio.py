@@ -19,7 +19,7 @@ from deploy.sandbox.faults import CALL_KINDS, Fault, FaultScript
 from deploy.sandbox.forms import draft, parse_form, validate
 from deploy.sandbox.messages import API_VERSION, Account, Message, Store, resource
 from deploy.sandbox.refusals import Refused, error
-from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
+from deploy.sandbox.truth import Entry, TruthLog
 from deploy.sandbox.wire import Answer, Request
 
 PROVIDER = "twilio"
@@ -79,7 +79,7 @@ class Twilio:
             self._note("request", None, account=account.sid)
             return self._refuse(None, Refused(20415), account)
         form = parse_form(request.body)
-        message = draft(account, form, self._clock.now)
+        message = draft(account, form, created=self._clock.now, seed=self._seed)
         self._note("request", message)
         met = self._faults.meet(message.to)
         call = next((fault for fault in met if fault.kind in CALL_KINDS), None)
@@ -226,7 +226,7 @@ class Twilio:
             entry.contact_id = about.contact_id
             entry.attempt_id = about.attempt_id
             entry.debtor_id = about.debtor_id
-            entry.recipient = recipient_digest(self._seed, about.to)
+            entry.recipient = about.person
             entry.message_sid = about.sid if kind == "accepted" else None
         else:
             entry.account = account

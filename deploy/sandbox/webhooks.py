@@ -6,17 +6,22 @@ no answer or 5xx is tried again after the profile's delays, then given up.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from urllib.parse import quote_plus
+
+import msgspec
 
 from deploy.sandbox.callbacks import CallbackClient, Post, UrlError
 from deploy.sandbox.clock import LawClock, machine_now
 from deploy.sandbox.messages import API_VERSION, Message
 from deploy.sandbox.signature import sign
-from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
+from deploy.sandbox.truth import Entry, TruthLog
 
 _SERVER_ERROR = 500
+_SAFE = re.compile("[A-Za-z0-9_.~-]*")
 _HEAD = (
     b"User-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n"
     b"Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nX-Twilio-Signature: "
@@ -25,15 +30,25 @@ _HEAD = (
 Fate = Callable[[int | None], None]
 
 
+class _Delivery(msgspec.Struct):
+    """One webhook from its first try to its last."""
+
+    url: str
+    head: bytes
+    body: bytes
+    entry: Entry
+    fate: Fate
+    attempts: int = 0
+
+
 class Webhooks:
     """Posts webhooks and remembers what is still on its way."""
 
-    def __init__(self, client: CallbackClient, truth: TruthLog, clock: LawClock, seed: str) -> None:
+    def __init__(self, client: CallbackClient, truth: TruthLog, clock: LawClock) -> None:
         """Post through `client`, log into `truth`."""
         self._client = client
         self._truth = truth
         self._clock = clock
-        self._seed = seed
         self._order = count(1)
         self.retry_ms: tuple[int, ...] = ()
         self.pending = 0
@@ -58,7 +73,7 @@ class Webhooks:
             fields["ErrorCode"] = str(code)
         if status == "delivered":
             fields["RawDlrDoneDate"] = (message.updated or message.created).strftime("%y%m%d%H%M")
-        entry = self._entry("callback", message, message.to)
+        entry = self._entry("callback", message)
         entry.message_sid, entry.status, entry.code = message.sid, status, code
         self._post(message.callback_url, message.account.token, fields, entry, fate)
 
@@ -79,11 +94,11 @@ class Webhooks:
             "To": message.to,
             "ToCountry": _country(message.to),
         }
-        entry = self._entry("inbound", about or message, message.from_)
+        entry = self._entry("inbound", about or message)
         entry.message_sid, entry.reply = message.sid, reply
         self._post(url, message.account.token, fields, entry, lambda _: None)
 
-    def _entry(self, kind: str, about: Message, person: str) -> Entry:
+    def _entry(self, kind: str, about: Message) -> Entry:
         return Entry(
             seq=0,
             kind=kind,
@@ -93,7 +108,7 @@ class Webhooks:
             contact_id=about.contact_id,
             attempt_id=about.attempt_id,
             debtor_id=about.debtor_id,
-            recipient=recipient_digest(self._seed, person),
+            recipient=about.person,
         )
 
     def _post(self, url: str, token: str, fields: dict[str, str], entry: Entry, fate: Fate) -> None:
@@ -102,24 +117,23 @@ class Webhooks:
         tail = b"\r\nI-Twilio-Idempotency-Token: %d\r\nContent-Length: %d\r\n\r\n"
         head = _HEAD + signature + tail % (next(self._order), len(body))
         self.pending += 1
-        self._try(Post(url, head, body, lambda _: None), entry, fate, 1)
+        self._try(_Delivery(url, head, body, entry, fate))
 
-    def _try(self, post: Post, entry: Entry, fate: Fate, attempt: int) -> None:
-        def done(status: int | None) -> None:
-            failed = status is None or status >= _SERVER_ERROR
-            if failed and attempt <= len(self.retry_ms):
-                asyncio.get_running_loop().call_later(
-                    self.retry_ms[attempt - 1] / 1_000,
-                    lambda: self._try(post, entry, fate, attempt + 1),
-                )
-                return
-            self._finish(entry, status, attempt, fate)
-
-        post.done = done
+    def _try(self, delivery: "_Delivery") -> None:
+        delivery.attempts += 1
+        done = partial(self._done, delivery)
         try:
-            self._client.post(post)
+            self._client.post(Post(delivery.url, delivery.head, delivery.body, done))
         except UrlError:
-            self._finish(entry, None, attempt, fate)
+            self._finish(delivery.entry, None, delivery.attempts, delivery.fate)
+
+    def _done(self, delivery: "_Delivery", status: int | None) -> None:
+        failed = status is None or status >= _SERVER_ERROR
+        if failed and delivery.attempts <= len(self.retry_ms):
+            wait_ms = self.retry_ms[delivery.attempts - 1]
+            asyncio.get_running_loop().call_later(wait_ms / 1_000, self._try, delivery)
+            return
+        self._finish(delivery.entry, status, delivery.attempts, delivery.fate)
 
     def _finish(self, entry: Entry, status: int | None, attempts: int, fate: Fate) -> None:
         self.pending -= 1
@@ -134,7 +148,11 @@ class Webhooks:
 
 
 def _quote(value: str) -> str:
-    return value if value.isalnum() and value.isascii() else quote_plus(value)
+    if _SAFE.fullmatch(value):
+        return value
+    if value[0] == "+" and value[1:].isdecimal() and value.isascii():
+        return "%2B" + value[1:]
+    return quote_plus(value)
 
 
 def _country(number: str) -> str:

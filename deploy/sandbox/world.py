@@ -56,7 +56,7 @@ class World:
         self.store = Store()
         self.faults = FaultScript(seed)
         self.client = CallbackClient()
-        self.webhooks = Webhooks(self.client, self.truth, self.clock, seed)
+        self.webhooks = Webhooks(self.client, self.truth, self.clock)
         self.debtors = Debtors(
             store=self.store,
             webhooks=self.webhooks,
