@@ -14,11 +14,12 @@ from deploy.local.processes import Process
 
 
 @pytest.fixture
-def closed_folder() -> Iterator[Path]:
-    """A folder that we may read and not write, whoever we are: as root we act as nobody."""
+def closed_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where we work now and may not write, whoever we are: as root we act as nobody."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o555)
+        monkeypatch.chdir(folder)
         ourselves = os.geteuid()
         if ourselves == 0:
             os.seteuid(pwd.getpwnam("nobody").pw_uid)
@@ -33,7 +34,6 @@ def test_a_disk_that_takes_no_writing_is_named_in_one_line(
     closed_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(closed_folder))
-    monkeypatch.chdir(closed_folder)
     refused(places.cache, closed_folder)
     refused(lambda: places.run_folder("up"), closed_folder)
     refused(lambda: places.server_folder(closed_folder / "data"), closed_folder)
