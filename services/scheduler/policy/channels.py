@@ -142,12 +142,8 @@ def check_way(
         return refusal
     if template_id not in rulebook.templates:
         return "template_missing"
-    point = pick_point(
-        state,
-        channel,
-        opt_in=jurisdiction.opt_in_needed(channel, day),
-        opt_out_scope=jurisdiction.opt_out_scope() if jurisdiction.packs else "address",
-    )
+    law = jurisdiction.on(channel, day)
+    point = pick_point(state, channel, opt_in=law.opt_in, opt_out_scope=law.opt_out_scope)
     return point if isinstance(point, str) else Way(channel, account_id, template_id, point)
 
 

@@ -5,7 +5,7 @@ groups that share portfolio, channel, account and template, each led by its grav
 gives the contact its identity, step and stage; every item keeps its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
@@ -55,8 +55,10 @@ class Group(NamedTuple):
         return frozenset((m.debt.debt_id, m.debt.episode, m.step.key) for m in self.members)
 
 
-def group(candidates: Iterable[Candidate]) -> list[Group]:
+def group(candidates: Sequence[Candidate]) -> list[Group]:
     """Group the candidates; the gravest group first, so that it takes the last free cap."""
+    if len(candidates) <= 1:
+        return [Group(only, (only,)) for only in candidates]
     together: dict[tuple[str, ...], list[Candidate]] = {}
     for candidate in sorted(candidates, key=_weight):
         together.setdefault(_kind(candidate), []).append(candidate)

@@ -47,6 +47,7 @@ def decide(
     """Plan for every debt of the debtor; `holds` are the active ones after this batch's changes."""
     decision = Decision()
     reconcile(state)
+    _slim(state)
     setting = Setting(state, rulebook, in_force(tuple(holds), now), now, decision)
     candidates: list[Candidate] = []
     for key in sorted(state.debts):
@@ -114,7 +115,7 @@ def _plan(setting: Setting, chosen: Group) -> None:
         return
     capped = check(
         counted(setting.state, jurisdiction.zone, reserve_planned=True),
-        jurisdiction.caps(way.channel, day),
+        jurisdiction.on(way.channel, day).caps,
         tuple(member.debt.debt_id for member in chosen.members),
         day,
     )
@@ -284,6 +285,15 @@ def _priority(lead: Candidate) -> int:
     age = (lead.day - lead.debt.due_date).days if lead.debt.due_date else 0
     mandatory = MANDATORY_WEIGHT if lead.step.mandatory else 0
     return lead.step.stage * STAGE_WEIGHT + mandatory + min(max(age, 0), AGE_WEIGHT_MAX)
+
+
+def _slim(state: DebtorState) -> None:
+    """Keep of a final contact what caps and late facts need."""
+    for record in state.contacts.values():
+        if record.due_at is not None and STATES[ContactState(record.state)].final:
+            record.at = record.at or record.due_at
+            record.due_at = record.not_before = record.not_after = None
+            record.template_id = record.content_class = record.account_id = ""
 
 
 def _prune(state: DebtorState, now: datetime) -> None:

@@ -189,7 +189,7 @@ def _law(
     ]
     day = lawful.astimezone(jurisdiction.zone).date()
     contacts = counted(state, jurisdiction.zone, reserve_planned=True)
-    for cap, pack in jurisdiction.caps(channel, day):
+    for cap, pack in jurisdiction.on(channel, day).caps:
         full = check(contacts, [(cap, pack)], (debt.debt_id,), day)
         inputs = {"max": str(cap.maximum), "days": str(cap.days), "status": cap.status}
         if full is not None:

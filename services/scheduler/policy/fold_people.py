@@ -42,9 +42,12 @@ def take_debtor_facts(
     """
     for name in ("debtor_ref", "name", "kind", "locale", "places"):
         value = getattr(facts, name)
-        if value is not None and stamp > state.fact_stamps.get(name, ""):
+        if value is not None and stamp > _stamp_of_fact(state, name):
             setattr(state, name, value)
-            state.fact_stamps[name] = stamp
+            state.facts_stamp = state.facts_stamp or stamp
+            state.fact_stamps.pop(name, None)
+            if stamp != state.facts_stamp:
+                state.fact_stamps[name] = stamp
     for named in facts.contact_points or ():
         _take_point(state, named, stamp, event_id)
     if whole and facts.contact_points is not None:

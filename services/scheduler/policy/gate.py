@@ -186,7 +186,7 @@ def _capped(case: Case, window: Interval) -> Defer | Drop | None:
     day = case.now.astimezone(zone).date()
     capped = check(
         counted(case.state, zone, reserve_planned=False, but=case.contact_id),
-        case.jurisdiction.caps(case.record.channel, day),
+        case.jurisdiction.on(case.record.channel, day).caps,
         tuple(debt.debt_id for debt in case.debts),
         day,
     )

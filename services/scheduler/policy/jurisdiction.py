@@ -2,12 +2,14 @@
 
 In: the debtor's places and phones, the portfolio, the rulebook. Out: a `Jurisdiction`, cached per
 rulebook and set of indications, or one that is unresolved with the reason. Packs merge strictly:
-windows intersect over every pack and every indicated zone, caps all apply, consent is the strictest.
+windows intersect over every pack and every indicated zone, caps all apply, the strictest consent
+binds.
 """
 
 from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -28,7 +30,20 @@ from shared.events.debt import Place
 
 OPT_OUT_ORDER = ("address", "channel", "debtor")
 CACHED_YEARS = 2_048  # (rule, subdivision, year) triples: every state of a dozen countries
+DAYS_KEPT_MAX = 256  # (channel, date) pairs per jurisdiction; planning looks a few days ahead
 CACHED_JURISDICTIONS_MAX = 100_000  # distinct sets of indications; beyond that, start afresh
+
+
+class LawOfDay(NamedTuple):
+    """What binds one channel on one local date. Each cap comes with its `pack@version`.
+
+    `opt_in`: consent is needed before the first contact; `opt_out_scope`: how far an opt-out
+    reaches (address, channel, debtor), the widest of all packs.
+    """
+
+    caps: tuple[tuple[Cap, str], ...]
+    opt_in: bool
+    opt_out_scope: str
 
 
 class Jurisdiction:
@@ -50,6 +65,8 @@ class Jurisdiction:
         self.versions = {f"pack:{pack.id}": str(version) for version, pack in packs}
         self.label = ",".join(f"{pack.id}@{version}" for version, pack in packs)
         self._places = places
+        self._waiting = tuple((version, pack) for version, pack in packs if pack.stage_waits)
+        self._days: dict[tuple[str, date], LawOfDay] = {}
         self._calendars: dict[str, Calendar] = {}
 
     def calendar(self, channel: str) -> Calendar:
@@ -59,37 +76,43 @@ class Jurisdiction:
             found = self._calendars[channel] = Calendar(self._rules(channel))
         return found
 
-    def caps(self, channel: str, day: date) -> list[tuple[Cap, str]]:
-        """Return the caps on a channel that are in force, each with `pack@version`."""
-        return [
-            (cap, f"{pack.id}@{version}")
-            for version, pack in self.packs
-            if pack.caps and pack.in_force(day)
-            for cap in pack.caps
-            if channel in cap.channels
-        ]
-
-    def opt_in_needed(self, channel: str, day: date) -> bool:
-        """Say whether any pack in force wants consent before the first contact on this channel."""
-        return any(
-            pack.consent.get(channel) == "granted" and pack.in_force(day) for _, pack in self.packs
-        )
-
-    def opt_out_scope(self) -> str:
-        """Return how far an opt-out reaches: address, channel or debtor, the widest of all packs."""
-        return max((pack.opt_out_scope for _, pack in self.packs), key=OPT_OUT_ORDER.index)
+    def on(self, channel: str, day: date) -> "LawOfDay":
+        """Return what the packs in force on a local date say about a channel."""
+        found = self._days.get((channel, day))
+        if found is None:
+            if len(self._days) >= DAYS_KEPT_MAX:
+                self._days.clear()
+            found = self._days[channel, day] = self._law(channel, day)
+        return found
 
     def stage_wait(self, stage: int, day: date) -> int:
         """Return the days that must pass after the first sent step before this stage."""
         return max(
             (
                 days
-                for _, pack in self.packs
-                if pack.stage_waits and pack.in_force(day)
+                for _, pack in self._waiting
+                if pack.in_force(day)
                 for least, days in pack.stage_waits.items()
                 if stage >= least
             ),
             default=0,
+        )
+
+    def _law(self, channel: str, day: date) -> "LawOfDay":
+        packs = [(version, pack) for version, pack in self.packs if pack.in_force(day)]
+        return LawOfDay(
+            caps=tuple(
+                (cap, f"{pack.id}@{version}")
+                for version, pack in packs
+                for cap in pack.caps
+                if channel in cap.channels
+            ),
+            opt_in=any(pack.consent.get(channel) == "granted" for _, pack in packs),
+            opt_out_scope=max(
+                (pack.opt_out_scope for _, pack in packs),
+                key=OPT_OUT_ORDER.index,
+                default="address",
+            ),
         )
 
     def _rules(self, channel: str) -> tuple[WeekRule, ...]:

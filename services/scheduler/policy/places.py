@@ -86,7 +86,7 @@ def zones_of_phone(address: str) -> tuple[tuple[str, ...], bool]:
     """Return the zones of an E.164 number, and whether its prefix says more than the country."""
     for code in AREA_CODE_COUNTRIES:
         if address.startswith(code, 1):
-            return _by_prefix(address[1:], len(code))
+            return _by_prefix(address[: TIMEZONE_LONGEST_PREFIX + 1], len(code))
     return _by_library(address[: TIMEZONE_LONGEST_PREFIX + 1], len(address))
 
 
@@ -100,7 +100,9 @@ def zone_info(name: str) -> ZoneInfo | None:
         return None
 
 
-def _by_prefix(digits: str, code_digits: int) -> tuple[tuple[str, ...], bool]:
+@lru_cache(maxsize=CACHED_PREFIXES)
+def _by_prefix(prefix: str, code_digits: int) -> tuple[tuple[str, ...], bool]:
+    digits = prefix[1:]
     for length in range(TIMEZONE_LONGEST_PREFIX, code_digits - 1, -1):
         zones = TIMEZONE_DATA.get(digits[:length])
         if zones is not None:

@@ -215,6 +215,7 @@ class DebtorState(Compact):
 
     `consents` is keyed by channel or `*`; `wrong_person` by channel: points named no later than
     the stamp are not used. `points_stamp`: the newest whole list of points from the client.
+    `facts_stamp` dates every fact that has a value and no stamp of its own in `fact_stamps`.
     """
 
     debtor_id: UUID
@@ -224,6 +225,7 @@ class DebtorState(Compact):
     kind: str | None = None
     locale: str | None = None
     places: tuple[Place, ...] = ()
+    facts_stamp: str = ""
     fact_stamps: dict[str, str] = {}
     points: list[Point] = []
     points_stamp: str = ""

@@ -70,7 +70,6 @@ def locate(view: View, *, planned: frozenset[str]) -> Position:
     debt = view.debt
     if debt.due_date is None:
         return Position(None, None, _reason(view, "ladder.no_due_date", "wait"))
-    last_taken = _last_taken(debt, view.ladder)
     for index, step in enumerate(view.ladder.steps):
         record = debt.steps.get(step.key, NOTHING_DONE)
         if record.state in OVER:
@@ -83,7 +82,7 @@ def locate(view: View, *, planned: frozenset[str]) -> Position:
         due = due_day(debt, step)
         if view.day < due:
             return Position(None, due, _reason(view, "ladder.next_step", "wait", step))
-        if _lapsed(view, step, index, last_taken):
+        if _lapsed(view, step, index):
             continue
         return _due(view, step, record)
     return Position(None, None, _reason(view, "ladder.finished", "wait"))
@@ -112,7 +111,7 @@ def _flying(view: View, step: Step, record: StepRecord, planned: frozenset[str])
     return None
 
 
-def _lapsed(view: View, step: Step, index: int, last_taken: int) -> bool:
+def _lapsed(view: View, step: Step, index: int) -> bool:
     """Mark a due step that will not be taken any more; say whether it was one."""
     debt = view.debt
     if step.stage < debt.stage:
@@ -120,7 +119,7 @@ def _lapsed(view: View, step: Step, index: int, last_taken: int) -> bool:
         return True
     if step.mandatory:
         return False
-    if index < last_taken:
+    if _overtaken(debt, view.ladder, index):
         _mark(debt, step, "missed", "later_step_taken")
     elif not valid_on(debt, step, view.day):
         _mark(debt, step, "missed", "too_late")
@@ -186,14 +185,12 @@ def _never(debt: DebtState, key: str) -> bool:
     return state in ("entered_late", "missed", "withheld", "waived")
 
 
-def _last_taken(debt: DebtState, ladder: Ladder) -> int:
-    """Index of the last step that was taken; -1 when none was."""
-    last = -1
-    if debt.steps:
-        for index, step in enumerate(ladder.steps):
-            if debt.steps.get(step.key, NOTHING_DONE).state in TAKEN:
-                last = index
-    return last
+def _overtaken(debt: DebtState, ladder: Ladder, index: int) -> bool:
+    """Say whether a later step was taken already (as after a change of ladder)."""
+    taken = [key for key, record in debt.steps.items() if record.state in TAKEN]
+    if not taken:
+        return False
+    return any(step.key in taken for step in ladder.steps[index + 1 :])
 
 
 def _mark(debt: DebtState, step: Step, state: str, reason: str) -> None:
