@@ -16,7 +16,10 @@ RECORDED = "recorded"  # a person or another system did it: history and KPIs onl
 
 
 class ContactChange(msgspec.Struct, kw_only=True):
-    """What a batch says about one contact; None and empty mean that it says nothing."""
+    """What a batch says about one contact; None and empty mean that it says nothing.
+
+    `items` is the JSON of the contact's items, which never change.
+    """
 
     tenant_id: str
     contact_id: UUID
@@ -28,6 +31,7 @@ class ContactChange(msgspec.Struct, kw_only=True):
     stage: int | None = None
     manual: bool = False
     debt_ids: list[UUID] = []
+    items: str | None = None
     attempt_ids: list[UUID] = []
     accepted_ids: list[UUID] = []
     state: int | None = None

@@ -14,7 +14,7 @@ import msgspec
 
 from services.contact_ledger.facts import Fact
 from services.contact_ledger.store import holds as store
-from services.contact_ledger.store.failures import UNSTORABLE
+from services.contact_ledger.store.failures import UNSTORABLE_ERRORS
 from services.contact_ledger.writer import Writer, open_batch
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.hold import COMPLETE_THROUGH_KEY, Hold
@@ -55,16 +55,12 @@ class HoldRecorder:
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`."""
         async with asyncio.TaskGroup() as tasks:
-            ending = tasks.create_task(self._end_with(stop))
+            ending = tasks.create_task(end_reading(stop, self._reader))
             async for records in self._reader.batches():
                 changed = [change for record in records if (change := _read(record)) is not None]
                 if changed:
                     await self._record(changed, stop)
             ending.cancel()
-
-    async def _end_with(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        await self._reader.stop()
 
     async def _record(self, changed: Sequence[Changed], stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -73,7 +69,7 @@ class HoldRecorder:
             except TRANSIENT_ERRORS as error:
                 _log.warning("holds_failed", error_type=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-            except UNSTORABLE as error:
+            except UNSTORABLE_ERRORS as error:
                 _log.error("holds_unstorable", error_type=type(error).__name__)
                 await self._one_by_one(changed)
                 return
@@ -85,7 +81,7 @@ class HoldRecorder:
         for change in changed:
             try:
                 await self._write([change])
-            except UNSTORABLE:
+            except UNSTORABLE_ERRORS:
                 metrics.LEDGER_HOLDS_UNREADABLE.inc()
 
     async def _write(self, changed: Sequence[Changed]) -> None:
@@ -107,6 +103,12 @@ class HoldRecorder:
         self._writer.remember(written)
         self.entries_total += len(written.facts)
         metrics.LEDGER_ENTRIES.inc(len(written.facts))
+
+
+async def end_reading(stop: asyncio.Event, reader: CompactedReader) -> None:
+    """Let `reader` end once `stop` is set."""
+    await stop.wait()
+    await reader.stop()
 
 
 def _read(record: Record) -> Changed | None:

@@ -9,7 +9,9 @@ one contact count once; a call made by a person counts as one). A *contact* is a
 answered one. A *right-party contact* is one with a signal that confirms the person. A *promise* is
 made in P; it is *due* in P when its date, in the portfolio's zone, falls in P and it was not
 withdrawn by then; it is *kept* when the payments of its debt from the day it was made up to its
-date plus the portfolio's grace reach the promised amount.
+date plus the portfolio's grace reach the promised amount (a promise without an amount, about the
+whole balance, when the planner found it kept for each of its debts); it is *broken* when it is due,
+not kept, and its grace is over.
 """
 
 import msgspec
@@ -36,6 +38,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     right_party_contacts: int = 0
     promises: int = 0
     promises_due: int = 0
+    promises_broken: int = 0
     promises_kept: int = 0
 
 

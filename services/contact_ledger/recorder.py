@@ -19,7 +19,7 @@ from services.contact_ledger.batches import (
 )
 from services.contact_ledger.facts import Fact
 from services.contact_ledger.store import months, offsets
-from services.contact_ledger.store.failures import UNSTORABLE
+from services.contact_ledger.store.failures import UNSTORABLE_ERRORS
 from services.contact_ledger.store.offsets import Fenced, Position
 from services.contact_ledger.writer import Writer, Written, open_batch
 from shared.events.envelope import UnreadableEvent
@@ -144,7 +144,7 @@ class Recorder:
         made = await self._writer.prepare(self._pool, batch.facts)
         try:
             written = await self._write(batch.facts, batch.positions)
-        except UNSTORABLE as error:
+        except UNSTORABLE_ERRORS as error:
             _log.warning("batch_unstorable", error_type=type(error).__name__)
             await self._isolate(batch.facts, batch.records)
             written = await self._write([], batch.positions)
@@ -174,7 +174,7 @@ class Recorder:
             return
         try:
             written = await self._write(facts, {})
-        except UNSTORABLE as error:
+        except UNSTORABLE_ERRORS as error:
             if len(facts) == 1:
                 reason = UnreadableEvent("the ledger's tables cannot hold this record")
                 await self._bury(Batch(unreadable=[Unreadable(record=records[0], error=reason)]))

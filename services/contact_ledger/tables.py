@@ -115,6 +115,7 @@ contact = Table(
     Column("stage", Integer),
     Column("manual", Boolean, nullable=False),
     Column("debt_ids", ARRAY(Uuid), nullable=False),
+    Column("items", Text),
     Column("attempt_ids", ARRAY(Uuid), nullable=False),
     Column("accepted_ids", ARRAY(Uuid), nullable=False),
     Column("state", SmallInteger),

@@ -6,6 +6,8 @@ In: one fact and its data. Out: the contact's change (and reply's, and promise's
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from services.contact_ledger.changes import RECORDED, Changes, ContactChange, ReplyChange
 from services.contact_ledger.facts import Fact
 from services.contact_ledger.kpis import (
@@ -54,6 +56,8 @@ def _touch(changes: Changes, fact: Fact, data: ContactFactBase) -> ContactChange
     change.debtor_id = change.debtor_id or data.debtor_id
     change.portfolio_id = change.portfolio_id or data.portfolio_id
     change.channel = change.channel or data.channel
+    if data.items and change.items is None:
+        change.items = msgspec.json.encode(data.items).decode()
     for item in data.items:
         add(change.debt_ids, item.debt_id)
     if fact.attempt_id is not None:

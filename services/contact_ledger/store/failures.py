@@ -2,11 +2,11 @@
 
 import asyncpg
 
-# No retry mends these: one record of the batch holds something that no column can.
-UNSTORABLE: tuple[type[Exception], ...] = (
+# No retry mends these: one record of the batch holds something that no column or index takes.
+UNSTORABLE_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,  # for example an index row that is too large
+    asyncpg.ProgramLimitExceededError,
     OverflowError,
     UnicodeError,
 )

@@ -91,6 +91,7 @@ _PROMISES = """
         ORDER BY p.promise_id, a.debt_id
     ), judged AS (
         SELECT c.made_at >= $3 AND c.made_at < $4 AS made,
+               c.due_date + c.grace_days < (platform.law_now() AT TIME ZONE c.zone)::date AS over,
                (c.due_date::timestamp AT TIME ZONE c.zone) >= $3
                AND (c.due_date::timestamp AT TIME ZONE c.zone) < $4
                AND COALESCE((c.withdrawn_at AT TIME ZONE c.zone)::date > c.due_date, true) AS due,
@@ -120,7 +121,8 @@ COUNT = f"""
     ), promised AS (
         SELECT count(*) FILTER (WHERE made) AS promises,
                count(*) FILTER (WHERE due) AS promises_due,
-               count(*) FILTER (WHERE due AND kept) AS promises_kept
+               count(*) FILTER (WHERE due AND kept) AS promises_kept,
+               count(*) FILTER (WHERE due AND over AND NOT kept) AS promises_broken
         FROM judged
     )
     SELECT (SELECT count(*) FROM account_set) AS accounts_assigned, reached.*, promised.*
@@ -144,6 +146,14 @@ class ReasonCount(msgspec.Struct, frozen=True, kw_only=True):
     decisions: int
 
 
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that came in; `amount` in minor units."""
+
+    currency: str
+    payments: int
+    amount: int
+
+
 async def count(conn: Connection, period: Period, terms: Sequence[Terms]) -> Counts:
     """Return the counts of `period`."""
     row = await conn.fetchrow(
@@ -159,6 +169,24 @@ async def count(conn: Connection, period: Period, terms: Sequence[Terms]) -> Cou
         GRACE_DAYS,
     )
     return Counts() if row is None else msgspec.convert(dict(row.items()), Counts)
+
+
+async def payments(conn: Connection, period: Period) -> list[Received]:
+    """Return what was paid in the period on its accounts; payments that bounced left out."""
+    rows = await conn.fetch(
+        f"""
+        WITH {_ACCOUNTS}
+        SELECT y.currency, count(*) AS payments, sum(y.amount)::bigint AS amount
+        FROM payment y JOIN account_set a USING (debt_id)
+        WHERE y.tenant_id = $1 AND y.paid_at >= $3 AND y.paid_at < $4 AND y.reversed_at IS NULL
+        GROUP BY y.currency ORDER BY y.currency
+        """,  # noqa: S608 - constant parts
+        period.tenant_id,
+        period.portfolio_id,
+        period.starts,
+        period.ends,
+    )
+    return [msgspec.convert(dict(row.items()), Received) for row in rows]
 
 
 async def outcomes(conn: Connection, period: Period) -> list[ChannelOutcome]:

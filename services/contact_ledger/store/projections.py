@@ -45,6 +45,7 @@ _INSTANTS_EARLIEST = (
     "complained_at",
 )
 _FIRST_KNOWN = (
+    "items",
     "debtor_id",
     "portfolio_id",
     "channel",

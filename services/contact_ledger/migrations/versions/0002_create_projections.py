@@ -22,6 +22,7 @@ CONTACT = (
         stage integer,
         manual boolean NOT NULL,
         debt_ids uuid[] NOT NULL,
+        items text,
         attempt_ids uuid[] NOT NULL,
         accepted_ids uuid[] NOT NULL,
         state smallint,

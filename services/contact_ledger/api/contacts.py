@@ -1,0 +1,94 @@
+"""GET /v1/contacts: contacts as they stand, for export; GET /v1/contacts/{contact_id}: one."""
+
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from services.contact_ledger import cursors
+from services.contact_ledger.api.reading import (
+    PAGE_DEFAULT,
+    Cursor,
+    Limit,
+    Reading,
+    Tenant,
+    id_or_404,
+    not_found,
+    place,
+    states_named,
+    uuid_of,
+)
+from services.contact_ledger.store import contacts
+from services.contact_ledger.store.contacts import Contact, Place, Wanted
+from shared.events.states import STATES, ContactState
+from shared.http.server import json_response
+
+
+def router(reading: Reading) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["contacts"])
+
+    @routes.get("/v1/contacts")
+    async def list_contacts(
+        tenant: Tenant,
+        portfolio: str | None = None,
+        channel: str | None = None,
+        outcome: str | None = None,
+        debtor_id: str | None = None,
+        day_from: Annotated[date | None, Query(alias="from")] = None,
+        day_to: Annotated[date | None, Query(alias="to")] = None,
+        recorded: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+        cursor: Cursor = None,
+        limit: Limit = PAGE_DEFAULT,
+    ) -> Response:
+        """Every contact of the balance; with `recorded`, also those that people reported."""
+        wanted = Wanted(
+            tenant_id=tenant,
+            portfolio_id=portfolio,
+            channel=channel,
+            states=states_named(outcome),
+            day_from=day_from,
+            day_to=day_to,
+            debtor_id=uuid_of("debtor_id", debtor_id) if debtor_id else None,
+            recorded_too=recorded,
+        )
+        return json_response(await find(reading, wanted, cursor, limit))
+
+    @routes.get("/v1/contacts/{contact_id}")
+    async def read_contact(tenant: Tenant, contact_id: str) -> Response:
+        """One contact as it stands."""
+        wanted = Wanted(tenant_id=tenant, contact_id=id_or_404(contact_id), recorded_too=True)
+        async with reading.pool.acquire() as conn:
+            found = await contacts.page(conn, wanted, after=None, limit=1)
+        if not found:
+            raise not_found()
+        return json_response(shown(found[0]))
+
+    return routes
+
+
+async def find(reading: Reading, wanted: Wanted, cursor: str | None, limit: int) -> dict[str, Any]:
+    """Return one page of contacts and where the next one starts."""
+    after = place(cursor, Place)
+    async with reading.pool.acquire() as conn:
+        found = await contacts.page(conn, wanted, after=after, limit=limit)
+    end = Place(contact_id=found[-1].contact_id, day=found[-1].day) if len(found) == limit else None
+    return {
+        "contacts": [shown(contact) for contact in found],
+        "next_cursor": cursors.write(end) if end is not None else None,
+    }
+
+
+def shown(contact: Contact) -> dict[str, Any]:
+    """Return a contact as callers see it: states by name, and where the balance counts it."""
+    state = None if contact.state is None else ContactState(contact.state)
+    in_balance = state is not None and contact.origin == "platform"
+    return msgspec.structs.asdict(contact) | {
+        "items": msgspec.Raw((contact.items or "[]").encode()),
+        "state": None if state is None else state.name.lower(),
+        "balance_class": STATES[state].balance_class if state is not None and in_balance else None,
+        "accepted": len(contact.accepted_ids),
+        "state_rules": contact.state_rules or [],
+    }

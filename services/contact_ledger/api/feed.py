@@ -1,0 +1,68 @@
+"""GET /v1/events: every fact of the tenant in a stable order, for clients without Kafka.
+
+Ask with the last `cursor` again and again: nothing is skipped, nothing comes twice, and an old
+cursor replays from there. `next_cursor` is null when there is nothing more for now.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from services.contact_ledger import cursors
+from services.contact_ledger.api.reading import (
+    PAGE_DEFAULT,
+    Cursor,
+    Limit,
+    Reading,
+    Tenant,
+    place,
+)
+from services.contact_ledger.store import feed
+from services.contact_ledger.store.feed import Mark
+from services.contact_ledger.timeline import Line
+from shared.http.server import json_response
+
+TYPES_MAX = 64  # there are fewer types than that
+
+
+def router(reading: Reading) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["feed"])
+
+    @routes.get("/v1/events")
+    async def read_events(
+        tenant: Tenant,
+        after: Cursor = None,
+        cursor: Cursor = None,
+        types: Annotated[list[str] | None, Query(alias="type", max_length=TYPES_MAX)] = None,
+        limit: Limit = PAGE_DEFAULT,
+    ) -> Response:
+        """Facts since `after`, as CloudEvents; `type` may be given several times."""
+        mark = place(after or cursor, Mark) or Mark()
+        async with reading.pool.acquire() as conn:
+            entries, end = await feed.page(conn, tenant, after=mark, limit=limit, types=types or [])
+            lines = await reading.opener.lines(conn, entries)
+        here = cursors.write(end)
+        return json_response(
+            {
+                "events": [_cloud_event(line) for line in lines],
+                "cursor": here,
+                "next_cursor": here if len(entries) == limit else None,
+            }
+        )
+
+    return routes
+
+
+def _cloud_event(line: Line) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": line.event_id,
+        "type": line.type,
+        "source": line.source,
+        "time": line.at,
+        "subject": line.debtor_id,
+        "datacontenttype": "application/json",
+        "data": line.data,
+    }
