@@ -118,29 +118,30 @@ class Edge:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._handle(scope, receive, Answer(send))
+            body = Body(receive, dict(scope["headers"]), self._limits)
+            await self._handle(scope, body, Answer(send))
         else:
             await send({"type": "websocket.close", "code": WEBSOCKET_REFUSED})
 
-    async def _handle(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+    async def _handle(self, scope: Scope, body: Body, answer: Answer) -> None:
         started = time.perf_counter()
         self._in_flight += 1
         try:
-            await self._serve(scope, receive, answer)
+            await self._serve(scope, body, answer)
         except ClientDisconnect:
             answer.status = CLIENT_WENT_AWAY
         except HTTPException as error:
-            await answer.problem(from_http(error), scope, receive)
+            await answer.problem(from_http(error), scope, body)
         except Exception as error:  # noqa: BLE001 - the last wall: answer, log once, never re-raise
             problem = Problem(500)
             where = {"route": _route_of(scope), "instance": problem.instance}
             _log.error("request_failed", **where, exc_info=error)
-            await answer.problem(problem, scope, receive)
+            await answer.problem(problem, scope, body)
         finally:
             self._in_flight -= 1
             _record(scope, answer.status, time.perf_counter() - started)
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+    async def _serve(self, scope: Scope, body: Body, answer: Answer) -> None:
         route = self._raw_route(scope)
         health = scope["path"] in OPEN_PATHS
         if self._in_flight > REQUESTS_IN_FLIGHT_MAX and not health:
@@ -154,13 +155,14 @@ class Edge:
             scope[STATE_KEY] = self._authenticated(headers)
             given = headers.get(b"traceparent", b"").decode("latin-1")
             scope[TRACE_KEY] = tracing.accept_traceparent(given, ratio)
+        body.check_declared()
         if not tracing.is_sampled(scope[TRACE_KEY]):
-            await self._answer(route, scope, Body(receive, headers, self._limits), answer)
+            await self._answer(route, scope, body, answer)
             return
         with tracing.span(scope["method"], scope[TRACE_KEY], kind=SpanKind.SERVER) as active:
             scope[TRACE_KEY] = active.traceparent
             try:
-                await self._answer(route, scope, Body(receive, headers, self._limits), answer)
+                await self._answer(route, scope, body, answer)
             finally:
                 active.rename(f"{_method_of(scope)} {_route_of(scope)}")
                 active.set("http.response.status_code", answer.status)

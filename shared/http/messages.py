@@ -6,6 +6,7 @@ it has begun.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,8 @@ from shared.http import bodies
 from shared.http.problems import Problem
 from shared.telemetry import metrics
 
+LINGER_SECONDS_MAX = 2.0  # to let a caller finish sending, so that it reads why it was refused
+LINGER_BYTES_MAX = 32 * 1024 * 1024  # what is thrown away meanwhile; then the connection is cut
 BODY_SECONDS_MAX = 30.0  # 8 MiB at 300 kB/s; a slower sender holds memory for nothing
 
 
@@ -41,14 +44,20 @@ class Body:
         self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
         kind = headers.get(b"content-type", b"").decode("latin-1")
         self.content_type = kind.partition(";")[0].strip().lower()
-        declared = headers.get(b"content-length", b"")
-        if declared and (not declared.isdigit() or int(declared) > limits.body_bytes_max):
+        self._declared = headers.get(b"content-length", b"")
+        self._awaits_go_ahead = headers.get(b"expect", b"").lower() == b"100-continue"
+
+    def check_declared(self) -> None:
+        """Raise 413 when the declared length is beyond the limit."""
+        length = self._declared
+        if length and (not length.isdigit() or int(length) > self._limits.body_bytes_max):
             raise self._too_large()
 
     async def receive(self) -> Message:
         """Receive one ASGI message; raise 413 or 408 when the body outgrows its limits."""
         if self._complete:
             return await self._receive()  # waits for the caller to hang up
+        self._awaits_go_ahead = False
         try:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
@@ -71,6 +80,22 @@ class Body:
             parts.append(message.get("body", b""))
         return b"".join(parts)
 
+    async def discard(self) -> bool:
+        """Take in what is still coming, up to a bound; False when the rest must be cut off.
+
+        Closing while a caller still sends would reset the connection, and the answer with it.
+        """
+        if self._awaits_go_ahead:
+            return False
+        discarded_bytes = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS_MAX):
+                while not self._complete and discarded_bytes < LINGER_BYTES_MAX:
+                    message = await self._receive()
+                    discarded_bytes += len(message.get("body", b""))
+                    self._complete = not message.get("more_body", False)
+        return self._complete
+
     async def checked_json(self) -> Receive:
         """Read the body, refuse what is not strict JSON, and return it to be received again."""
         raw = await self.read()
@@ -85,8 +110,7 @@ class Body:
 
     def _too_large(self) -> Problem:
         detail = f"The request body is over {self._limits.body_bytes_max} bytes; send smaller ones."
-        headers = {"Connection": "close"}  # the rest of the body is not worth reading
-        return _refused("size", Problem(413, None, detail, "body-too-large", headers=headers))
+        return _refused("size", Problem(413, None, detail, "body-too-large"))
 
 
 class Answer:
@@ -102,10 +126,14 @@ class Answer:
             self.status = message["status"]
         await self._send(message)
 
-    async def problem(self, problem: Problem, scope: Scope, receive: Receive) -> None:
+    async def problem(self, problem: Problem, scope: Scope, body: Body) -> None:
         """Send a problem, unless an answer has begun: then nothing better can be said."""
-        if self.status == 0:
-            await problem.response()(scope, receive, self.send)
+        if self.status:
+            return
+        response = problem.response()
+        if not await body.discard():
+            response.headers["connection"] = "close"
+        await response(scope, body.receive, self.send)
 
 
 def unsupported(wanted: tuple[str, ...]) -> Problem:
@@ -134,5 +162,4 @@ def _refused(reason: str, problem: Problem) -> Problem:
 
 def _too_slow() -> Problem:
     detail = f"The request body did not arrive within {BODY_SECONDS_MAX:.0f} s; send it faster."
-    headers = {"Connection": "close"}
-    return _refused("slow", Problem(408, None, detail, "body-too-slow", headers=headers))
+    return _refused("slow", Problem(408, None, detail, "body-too-slow"))

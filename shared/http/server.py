@@ -129,6 +129,7 @@ class _Health:
 
     async def ready(self) -> Response:
         """Every condition of taking work holds; false while stopping."""
+        self.was_ready()
         checks = dict(self._readiness())
         if not all(checks.values()):
             raise _not_ready(checks)
