@@ -181,6 +181,11 @@ def contact_recorded(
     _change(out, event_id, "wrong_person_counted", keep=False)
 
 
+def _stamp_of_fact(state: DebtorState, name: str) -> str:
+    """Return when a fact was last told; most share one stamp, which keeps the state small."""
+    return state.fact_stamps.get(name, state.facts_stamp) if getattr(state, name) else ""
+
+
 def _take_point(state: DebtorState, named: events.ContactPoint, stamp: str, event_id: UUID) -> None:
     point = point_at(state, named.channel, named.address)
     if stamp > point.stamp:
