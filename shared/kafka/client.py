@@ -5,7 +5,6 @@ protocols (aiokafka is untyped), and `attempt_until`, the bounded retry of every
 """
 
 # Protocols name what aiokafka documents.
-# ruff: noqa: D102
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -30,6 +30,7 @@ from shared.kafka.records import Record, TopicPartition
 log = logging.getLogger(__name__)
 
 REVOKE_SECONDS_MAX = 5.0  # how long a rebalance waits for work in flight; claims stay safe anyway
+ASSIGN_SECONDS_MAX = 30.0  # a database restarts within it; longer means a fault of the program
 COMMIT_SECONDS_MAX = 3.0  # a commit is for lag metrics only, nothing waits longer for it
 PROBE_INTERVAL_SECONDS = 3.0  # how soon another cluster (an emptied broker) is noticed
 PROBE_SECONDS_MAX = 5.0  # one metadata answer
@@ -62,7 +63,9 @@ class GroupConsumer:
         self._mine: frozenset[TopicPartition] = frozenset()
         self._unread: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._read_to: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
+        self._not_told_since: float | None = None
         self._committing: asyncio.Task[None] | None = None
         self._committed_at = 0.0
         self._alive_at = 0.0
@@ -82,10 +85,12 @@ class GroupConsumer:
         """Join the group.
 
         `on_assigned(partitions)` is awaited inside `fetch`, before the first record of a new
-        assignment, and again when `cluster_id` changed; it returns the next offset to read per
-        partition (missing ones go on from the group's last commit, or the beginning). It may
-        raise: `fetch` then raises the same and asks again next time. `on_revoked(partitions)` is
-        awaited by the rebalance, at most 5 s, while `fetch`'s caller may still be at work.
+        assignment; it returns the next offset to read per partition (missing ones go on from the
+        group's last commit, or the beginning). When it raises (a database that is away) it is
+        asked again by the next `fetch`, and after 30 s of failures `fetch` raises its error.
+        `on_revoked(partitions)` is awaited by the rebalance, at most 5 s, while `fetch`'s caller
+        may still be at work. When `cluster_id` changed (an emptied broker) both are called, in
+        this order, and missing offsets are the beginning.
         """
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
@@ -97,16 +102,16 @@ class GroupConsumer:
     ) -> dict[TopicPartition, list[Record]]:
         """Return what is there, at most `max_records`, waiting up to `wait_ms` for the first.
 
-        Empty means: nothing now (idle, rebalancing, or the brokers are away). Raise what
-        `on_assigned` raises, and `KafkaSilent` when the watchdog's time is up.
+        Empty means: nothing now (idle, rebalancing, or the brokers are away). Raise `KafkaSilent`
+        when the watchdog's time is up, and the error of an `on_assigned` that fails for 30 s.
         """
         try:
             raw = self._raw
             if raw is None:
                 raw = await self._connect()
-            if self._assigned and not self._adopted:
-                await self._adopt(raw)
             await self._probe(raw)
+            if self._assigned and not self._adopted and not await self._adopt(raw):
+                return {}
             batches = await self._poll(raw, max_records, wait_ms)
             await self._commit_when_due(raw)
         except ConnectionFailures as error:
@@ -134,9 +139,12 @@ class GroupConsumer:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note the next offset per partition; sent at most once a second, for lag metrics.
 
-        Never raises: the offsets that count are stored with the work.
+        Never raises: the offsets that count are stored with the work. Offsets beyond what this
+        assignment read are left out: they belong to a log that is gone.
         """
-        self._to_commit.update(offsets)
+        for target, offset in offsets.items():
+            if offset <= self._read_to.get(target, 0):
+                self._to_commit[target] = offset
         if self._raw is not None:
             await self._commit_when_due(self._raw)
 
@@ -162,39 +170,61 @@ class GroupConsumer:
 
     async def _revoked(self) -> None:
         """Rebalance, first half: runs in aiokafka's coordinator, beside the caller of `fetch`."""
+        self._assigned = False
+        await self._let_go()
+        if self._raw is not None:
+            await self._flush_commits(self._raw)
+
+    async def _let_go(self) -> None:
         mine, self._mine = self._mine, frozenset()
-        adopted, self._adopted, self._assigned = self._adopted, False, False
+        adopted, self._adopted = self._adopted, False
         if adopted and mine and self._on_revoked is not None:
             try:
                 await asyncio.wait_for(self._on_revoked(mine), REVOKE_SECONDS_MAX)
             except Exception:
-                log.exception("work in flight did not end before the rebalance")
-        if self._raw is not None:
-            await self._flush_commits(self._raw)
+                log.exception("work in flight did not end before its partitions went")
 
     def _reassigned(self) -> None:
         """Rebalance, second half: nothing is read before the next `fetch` has adopted it."""
         self._assigned = True
 
-    async def _adopt(self, raw: RawConsumer) -> None:
-        """Ask where to go on, and go there."""
+    async def _adopt(self, raw: RawConsumer) -> bool:
+        """Ask where to go on, and go there; False when that could not be told now."""
         assigned = raw.assignment()
         mine = frozenset((each.topic, each.partition) for each in assigned)
         offsets: Mapping[TopicPartition, int] = {}
         if self._on_assigned is not None and mine:
-            offsets = await self._on_assigned(mine) or {}
+            try:
+                offsets = await self._on_assigned(mine) or {}
+            except Exception as error:
+                await self._not_told(error)
+                return False
+        self._not_told_since = None
         if not self._assigned or raw.assignment() != assigned:
-            return  # another rebalance began meanwhile: the next fetch asks again
+            return False  # another rebalance began meanwhile: the next fetch asks again
+        self._read_to.clear()
         for target in mine:
             offset = offsets.get(target, self._unread.get(target))
             if offset is not None:
                 raw.seek(RawPartition(*target), offset)
+                self._read_to[target] = offset
         self._unread.clear()
         self._to_commit = {k: v for k, v in self._to_commit.items() if k in mine}
         self._mine = mine
         self._adopted = True
         self.generation += 1
         self._apply_pauses()
+        return True
+
+    async def _not_told(self, error: Exception) -> None:
+        """Bear with a store that is away; a fault of the program ends the loop after a while."""
+        now = asyncio.get_running_loop().time()
+        since = self._not_told_since = self._not_told_since or now
+        if now - since > ASSIGN_SECONDS_MAX:
+            raise error
+        log.warning("no offsets for the new assignment (%s)", type(error).__name__)
+        await asyncio.sleep(self._pause_seconds)
+        self._pause_seconds = min(self._pause_seconds * 2, CONNECT_BACKOFF_SECONDS_MAX)
 
     async def _poll(
         self, raw: RawConsumer, max_records: int | None, wait_ms: int
@@ -214,6 +244,8 @@ class GroupConsumer:
             for target, records in batches.items():
                 self._unread.setdefault(target, records[0].offset)
             return {}
+        for target, records in batches.items():
+            self._read_to[target] = records[-1].offset + 1
         return batches
 
     async def _probe(self, raw: RawConsumer) -> None:
@@ -229,11 +261,11 @@ class GroupConsumer:
             return
         log.warning("the Kafka cluster is another one: reading from the beginning")
         self.cluster_id = found
+        mine = self._mine
+        await self._let_go()
         self._to_commit.clear()
-        self._unread = dict.fromkeys(self._mine, 0)
-        self._adopted = False
-        if self._assigned:
-            await self._adopt(raw)
+        self._read_to.clear()
+        self._unread = dict.fromkeys(mine, 0)
 
     async def _survive(self, error: Exception) -> None:
         """Log, pause, and after half the watchdog's time start over with a new connection."""

@@ -5,11 +5,11 @@ dead letters, `SlowDown` pauses a partition, the rest ends or restarts the proce
 """
 
 
-class Poison(Exception):  # noqa: N818 - a verdict about a record, not a failure of the program
+class Poison(Exception):
     """This record can never be handled: bury it and go on. The text must hold no personal data."""
 
 
-class SlowDown(Exception):  # noqa: N818 - a verdict about the pace, not a failure of the program
+class SlowDown(Exception):
     """Not now: come back after `seconds`. Pause the partitions, keep polling, lose nothing."""
 
     def __init__(self, reason: str, seconds: float) -> None:
@@ -18,19 +18,19 @@ class SlowDown(Exception):  # noqa: N818 - a verdict about the pace, not a failu
         self.seconds = seconds
 
 
-class StopPartition(Exception):  # noqa: N818 - a verdict about a partition
+class StopPartition(Exception):
     """Too many records of one topic were buried: something else is broken; a person must look."""
 
 
-class PublishFailed(Exception):  # noqa: N818 - named after what happened, as its siblings are
+class PublishFailed(Exception):
     """A batch was not acknowledged in time; some of it may be on the log. Publish it again."""
 
 
-class KafkaSilent(Exception):  # noqa: N818 - named after what happened, as its siblings are
+class KafkaSilent(Exception):
     """The brokers gave no sign of life for longer than the watchdog allows: restart the process."""
 
 
-class PartitionCountChanged(Exception):  # noqa: N818 - named after what happened
+class PartitionCountChanged(Exception):
     """A topic has another number of partitions than at its creation: keys would move. Refuse."""
 
     def __init__(self, topic: str, expected: int, found: int) -> None:

@@ -5,7 +5,7 @@ against, and `TRANSIENT_ERRORS`: what means "the database is away or busy, try a
 """
 
 # Protocols name what asyncpg documents: its method names, its `timeout` parameters.
-# ruff: noqa: D102, ASYNC109
+# ruff: noqa: ASYNC109
 
 from asyncio import wait_for
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence

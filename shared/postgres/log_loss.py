@@ -14,7 +14,7 @@ from shared.kafka.records import Record, TopicPartition
 from shared.postgres.pages import Ack, RelayState
 
 
-class LogLost(Exception):  # noqa: N818 - named after what happened
+class LogLost(Exception):
     """Kafka no longer holds what it acknowledged."""
 
 

@@ -33,7 +33,7 @@ VERSION_TABLE = "alembic_version"
 SENDER_SUFFIX = "_sender"
 
 
-class SchemaTooOld(Exception):  # noqa: N818 - named after what it says
+class SchemaTooOld(Exception):
     """The schema lacks revisions that this code needs; the text names the remedy."""
 
 

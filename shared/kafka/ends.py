@@ -1,0 +1,62 @@
+"""Where the logs end, asked often: one connection kept open, one request per question.
+
+In: topics. Out: the offset after the last record of every partition. With the offsets that are
+stored with the work, this gives a consumer's lag; drivers ask for it many times a second.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from aiokafka import TopicPartition as RawPartition
+
+from shared.kafka import admin
+from shared.kafka.client import ConnectionFailures, RawConsumer, ask_cluster
+from shared.kafka.records import TopicPartition
+
+ASK_SECONDS_MAX = 5.0  # an answer takes a millisecond; longer means no broker
+
+
+class LogEnds:
+    """Asks for end offsets; connects when first asked, and again after a failure."""
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        """Keep the settings."""
+        self._bootstrap = bootstrap
+        self._topics = list(topics)
+        self._open = AsyncExitStack()
+        self._raw: RawConsumer | None = None
+        self._targets: list[RawPartition] = []
+        self._asking = asyncio.Lock()
+
+    async def ask(self) -> dict[TopicPartition, int]:
+        """Return the end offset of every partition; raise what the connection raised."""
+        async with self._asking:
+            try:
+                async with asyncio.timeout(ASK_SECONDS_MAX):
+                    raw = await self._connected()
+                    ends = await raw.end_offsets(self._targets)
+            except ConnectionFailures:
+                await self._close()
+                raise
+        return {(target.topic, target.partition): offset for target, offset in ends.items()}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._asking:
+            await self._close()
+
+    async def _connected(self) -> RawConsumer:
+        if self._raw is None:
+            raw = await self._open.enter_async_context(admin.reading(self._bootstrap))
+            counts = (await ask_cluster(raw, self._topics)).partitions
+            self._targets = [
+                RawPartition(t, n) for t, count in counts.items() for n in range(count)
+            ]
+            self._raw = raw
+        return self._raw
+
+    async def _close(self) -> None:
+        self._raw = None
+        await self._open.aclose()
+        self._open = AsyncExitStack()
