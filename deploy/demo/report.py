@@ -74,7 +74,7 @@ def final_line(summary: Summary, verdict: Verdict) -> str:
     lost, duplicates, unlawful = verdict.counts
     contacts = sum(sum(row.values()) for row in summary.contacts.values())
     return (
-        f"demo: {'ok' if verdict.clean else 'FAILED'} debts={summary.debts} contacts={contacts} "
+        f"demo: {'ok' if verdict.ok else 'FAILED'} debts={summary.debts} contacts={contacts} "
         f"lost={lost} duplicates={duplicates} unlawful={unlawful} seconds={summary.seconds:.0f}"
     )
 

@@ -44,7 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return _total(self.lost), _total(self.duplicates), _total(self.unlawful)
 
     @property
-    def clean(self) -> bool:
+    def ok(self) -> bool:
         """Whether nothing was found."""
         return self.counts == (0, 0, 0)
 

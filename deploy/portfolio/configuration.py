@@ -14,42 +14,49 @@ import yaml
 from deploy.portfolio.debtors import BRAZIL, UNITED_STATES, LadderStep, Market
 
 RATE_PER_SECOND = 2_000.0  # the sandbox takes more; a real number takes far less
-LOCALES = ("pt-BR", "en-US", "es")
+# The stages that ladders name, mildest first: a debt's stage is an index into them.
+STAGES = ("reminder", "notice", "extrajudicial", "bureau", "judicial")
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "before": {
-        "pt-BR": "Olá {name}, aqui é {creditor}. Sua parcela de {amount} vence em {due_date}.",
-        "en-US": "Hello {name}, this is {creditor}. Your payment of {amount} is due {due_date}.",
-        "es": "Hola {name}, le escribe {creditor}. Su pago de {amount} vence el {due_date}.",
+        "pt-BR": "Olá {first_name}, aqui é {creditor_name}. Seu pagamento de {amount} vence em "
+        "{due_date}. {opt_out}",
+        "en-US": "Hello {first_name}, this is {creditor_name}. Your payment of {amount} is due "
+        "{due_date}. {opt_out}",
+        "es": "Hola {first_name}, le escribe {creditor_name}. Su pago de {amount} vence el "
+        "{due_date}. {opt_out}",
     },
     "reminder": {
-        "pt-BR": "{name}, não localizamos o pagamento de {amount}, vencido em {due_date}. "
-        "Responda com a data em que pode pagar. {creditor}",
-        "en-US": "{name}, we have not found your payment of {amount}, due {due_date}. "
-        "Reply with the day you can pay. {creditor}",
-        "es": "{name}, no encontramos su pago de {amount}, vencido el {due_date}. "
-        "Responda con el día en que puede pagar. {creditor}",
+        "pt-BR": "{first_name}, ainda não localizamos o pagamento de {amount}, vencido em "
+        "{due_date}. Responda com o dia em que pode pagar. {creditor_name}. {opt_out}",
+        "en-US": "{first_name}, we have not found your payment of {amount}, due {due_date}. Reply "
+        "with the day you can pay. {creditor_name}, a debt collector. {opt_out}",
+        "es": "{first_name}, aún no encontramos su pago de {amount}, vencido el {due_date}. "
+        "Responda con el día en que puede pagar. {creditor_name}, cobrador de deudas. {opt_out}",
+    },
+    "validation": {
+        "pt-BR": "{first_name}, {creditor_name} cobra {amount}, vencido em {due_date}. Para "
+        "contestar ou conferir: {creditor_contact}. {opt_out}",
+        "en-US": "{first_name}, this is {creditor_name}, a debt collector. You owe {amount}, due "
+        "{due_date}. To dispute it or see the details: {creditor_contact}. {opt_out}",
+        "es": "{first_name}, somos {creditor_name}, cobrador de deudas. Debe {amount}, vencido el "
+        "{due_date}. Para disputarlo o ver los detalles: {creditor_contact}. {opt_out}",
     },
     "notice": {
-        "pt-BR": "{name}, seu débito de {amount} com {creditor}, vencido em {due_date}, segue em "
-        "aberto. Fale conosco para negociar.",
-        "en-US": "{name}, your debt of {amount} with {creditor}, due {due_date}, is still open. "
-        "Contact us to arrange payment. This is a communication from a debt collector.",
-        "es": "{name}, su deuda de {amount} con {creditor}, vencida el {due_date}, sigue abierta. "
-        "Comuníquese para acordar el pago. Esta es una comunicación de un cobrador de deudas.",
+        "pt-BR": "{first_name}, seu débito de {amount} com {creditor_name} está há {days_past_due} "
+        "dias em aberto. Negocie em {creditor_contact} ou responda esta mensagem. {opt_out}",
+        "en-US": "{first_name}, your debt of {amount} with {creditor_name} is {days_past_due} days "
+        "past due. Options: {creditor_contact} or reply here. From a debt collector. {opt_out}",
+        "es": "{first_name}, su deuda de {amount} con {creditor_name} lleva {days_past_due} días "
+        "vencida. Opciones: {creditor_contact} o responda aquí. De un cobrador. {opt_out}",
     },
     "formal": {
-        "pt-BR": "Aviso a {name}: débito de {amount} com {creditor}, vencido em {due_date}. "
-        "Sem acordo, o caso segue para as próximas etapas previstas em contrato.",
-        "en-US": "Notice to {name}: {amount} owed to {creditor}, due {due_date}. Without an "
-        "arrangement the case moves to its next stage. This is from a debt collector.",
-        "es": "Aviso a {name}: {amount} adeudado a {creditor}, vencido el {due_date}. Sin acuerdo "
-        "el caso pasa a la siguiente etapa. Esto proviene de un cobrador de deudas.",
+        "pt-BR": "Aviso a {first_name}: {amount} devidos a {creditor_name} desde {due_date}. Sem "
+        "acordo, seguem as etapas previstas em contrato. {creditor_contact} {opt_out}",
+        "en-US": "Notice to {first_name}: {amount} owed to {creditor_name} since {due_date}. "
+        "Options remain open: {creditor_contact}. From a debt collector. {opt_out}",
+        "es": "Aviso a {first_name}: {amount} adeudados a {creditor_name} desde {due_date}. "
+        "Quedan opciones: {creditor_contact}. De un cobrador de deudas. {opt_out}",
     },
-}
-OPT_OUT = {
-    "pt-BR": " Responda SAIR para não receber mais.",
-    "en-US": " Reply STOP to opt out.",
-    "es": " Responda STOP para no recibir más.",
 }
 
 
@@ -97,7 +104,7 @@ def steps_of(ladder: str) -> list[LadderStep]:
         LadderStep(
             key=step["key"],
             offset_days=step["offset_days"],
-            stage=step["stage"],
+            stage=_stage(step),
             channel=_channels(step)[0],
         )
         for step in _steps(ladder)
@@ -108,27 +115,31 @@ def steps_of(ladder: str) -> list[LadderStep]:
 def _documents(choice: Choice) -> Iterator[Entry]:
     for step in _steps(choice.ladder):
         for channel, template_id in step.get("templates", {}).items():
-            yield "template", template_id, _template(channel, step)
+            yield "template", template_id, _template(template_id, channel, step)
     for pack_id, text in choice.packs.items():
         yield "pack", pack_id, {"text": text}
     yield "ladder", choice.ladder_id, {"text": choice.ladder}
 
 
-def _template(channel: str, step: Mapping[str, Any]) -> dict[str, Any]:
-    texts = TEXTS[_tone(step)]
+def _template(template_id: str, channel: str, step: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "channel": channel,
         "content_class": step.get("content_class", "utility"),
-        "texts": {locale: texts[locale] + OPT_OUT[locale] for locale in LOCALES},
+        "texts": dict(TEXTS[_tone(template_id, step)]),
         "tone": "neutral",
     }
 
 
-def _tone(step: Mapping[str, Any]) -> str:
-    if step["offset_days"] <= 0:
+def _tone(template_id: str, step: Mapping[str, Any]) -> str:
+    if "validation" in template_id:
+        return "validation"
+    if step["offset_days"] < 0:
         return "before"
-    stage = step["stage"] if isinstance(step["stage"], int) else 0
-    return ("reminder", "notice", "formal")[min(stage, 2)]
+    return ("reminder", "notice", "formal")[min(_stage(step), 2)]
+
+
+def _stage(step: Mapping[str, Any]) -> int:
+    return STAGES.index(step["stage"])
 
 
 def _account(market: Market, sender: Sender) -> dict[str, Any]:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import msgspec
 import phonenumbers
 import pytest
+import yaml
 from phonenumbers import PhoneNumberType, timezone
 
 from deploy.portfolio import configuration
@@ -16,17 +19,17 @@ from deploy.portfolio.configuration import Choice, Sender
 from deploy.portfolio.debtors import AGE_DAYS, Debtor, LadderStep
 from deploy.portfolio.events import Books, registrations
 from deploy.portfolio.sample import draw_sample
+from shared.events.configuration import Portfolio, SenderAccount, Template, Tenant
 
 START = date(2026, 3, 2)
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
 STEPS = [LadderStep(f"d{n}", n, min(n // 10, 3), "sms") for n in (-5, -1, 1, 5, 10, 20, 30, 45)]
-LADDER = """
-id: standard
-steps:
-  - {key: d-1, offset_days: -1, stage: 0, channels: [sms], templates: {sms: before}}
-  - {key: d15, offset_days: 15, stage: 2, channels: [sms], templates: {sms: formal}}
-  - {key: d3, offset_days: 3, stage: 0, channels: [sms], templates: {sms: first}}
-"""
+LADDERS = Path(__file__).parents[3] / "services" / "scheduler" / "ladders"
+VALUE_NAMES = (
+    "amount", "creditor_name", "creditor_contact", "first_name", "due_date", "days_past_due",
+    "opt_out",
+)  # fmt: skip
+VALUES = dict.fromkeys(VALUE_NAMES, "x")
 
 
 @pytest.fixture(scope="module")
@@ -119,17 +122,45 @@ def test_payments_settle_the_oldest_invoices_first(sample: list[Debtor]) -> None
     assert books.pay("+5511000000000", 1.0, AT) == []
 
 
-def test_configuration_follows_the_ladder() -> None:
+@pytest.mark.parametrize("ladder_id", ["br-consumer-standard", "us-third-party"])
+def test_configuration_follows_the_shipped_ladders(ladder_id: str) -> None:
+    ladder = (LADDERS / f"{ladder_id}.yaml").read_text()
     sender = Sender("sms-br", "+5511912345678", "http://127.0.0.1:1", {"auth_token": "env:T"})
-    choice = Choice("standard", LADDER, {"br": "id: br"}, sender)
+    choice = Choice(ladder_id, ladder, {"br": "pack: br"}, sender)
     entries = list(configuration.entries(tenant_id="t", brazil=choice, united_states=choice))
     kinds = [kind for kind, _, _ in entries]
     assert kinds[0] == "tenant"
     assert kinds[-2:] == ["portfolio", "portfolio"]
+    steps = yaml.safe_load(ladder)["steps"]
     templates = {id_: body for kind, id_, body in entries if kind == "template"}
-    assert set(templates) == {"before", "formal", "first"}
-    assert all(set(body["texts"]) == {"pt-BR", "en-US", "es"} for body in templates.values())
-    assert [step.key for step in configuration.steps_of(LADDER)] == ["d-1", "d3", "d15"]
+    assert set(templates) == {step["templates"]["sms"] for step in steps}
+    for body in templates.values():
+        assert set(body["texts"]) == {"pt-BR", "en-US", "es"}
+        assert all("{opt_out}" in text and text.format(**VALUES) for text in body["texts"].values())
+        msgspec.convert(body, Template)
+    offsets = [step.offset_days for step in configuration.steps_of(ladder)]
+    assert offsets == sorted(step["offset_days"] for step in steps)
+    shapes = {"account": SenderAccount, "portfolio": Portfolio, "tenant": Tenant}
+    for kind, _, body in entries:
+        if kind in shapes:
+            msgspec.convert(body, shapes[kind])
+
+
+def test_wording_follows_the_step() -> None:
+    ladder = (LADDERS / "br-consumer-standard.yaml").read_text()
+    sender = Sender("sms-br", "+5511912345678", "http://127.0.0.1:1", {})
+    choice = Choice("br", ladder, {}, sender)
+    bodies = {
+        id_: body["texts"]["pt-BR"]
+        for _, id_, body in configuration.entries(
+            tenant_id="t", brazil=choice, united_states=choice
+        )
+        if "texts" in body
+    }
+    assert "vence em" in bodies["br-reminder-before"]
+    assert "vencido em" in bodies["br-reminder-after"]
+    assert "em aberto" in bodies["br-notice"]
+    assert "Aviso" in bodies["br-extrajudicial"]
 
 
 def test_command_line_prints_ndjson() -> None:

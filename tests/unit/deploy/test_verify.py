@@ -81,7 +81,7 @@ def two_contacts(second: LedgerContact, *calls: TruthLine) -> Evidence:
 
 def test_a_clean_run_is_clean() -> None:
     verdict = verify(evidence())
-    assert verdict.clean
+    assert verdict.ok
     assert verdict.counts == (0, 0, 0)
 
 
@@ -94,9 +94,7 @@ class TestLost:
         assert verdict.lost[0].examples == ("e2",)
 
     def test_refused_event_is_not_missed(self) -> None:
-        assert verify(
-            evidence(accepted=[Accepted("e1", "parked"), Accepted("e2", "refused")])
-        ).clean
+        assert verify(evidence(accepted=[Accepted("e1", "parked"), Accepted("e2", "refused")])).ok
 
     @pytest.mark.parametrize("balance_class", ["withheld", "failed", "unknown", "open"])
     def test_accepted_message_that_the_ledger_does_not_count_as_sent(
@@ -126,7 +124,7 @@ class TestLost:
         later = contact(
             "c2", balance_class="open", accepted=0, step="d5", not_after=MONDAY_NOON + 40 * DAY
         )
-        assert verify(two_contacts(later)).clean
+        assert verify(two_contacts(later)).ok
 
     def test_contact_of_no_class(self) -> None:
         verdict = verify(
@@ -159,9 +157,7 @@ class TestDuplicates:
         assert kinds(verdict) == {"step_sent_twice"}
 
     def test_two_steps_of_one_debt_are_no_duplicate(self) -> None:
-        assert verify(
-            two_contacts(contact("c2", step="d5"), call(2, "c2", MONDAY_NOON + DAY))
-        ).clean
+        assert verify(two_contacts(contact("c2", step="d5"), call(2, "c2", MONDAY_NOON + DAY))).ok
 
     def test_ledger_holds_two_acceptances(self) -> None:
         assert kinds(verify(evidence(contacts=[contact(accepted=2)]))) == {"ledger_accepted_twice"}
@@ -235,7 +231,7 @@ class TestUnlawful:
                 contacts=[contact(f"c{n}", step=f"s{n}") for n in days],
                 balance={"planned": 4, "sent": 4},
             )
-        ).clean
+        ).ok
 
     def test_earlier_contacts_elsewhere_count(self) -> None:
         past = tuple(MONDAY_NOON - n * DAY for n in (1, 2, 3))
@@ -255,15 +251,15 @@ class TestUnlawful:
     @pytest.mark.parametrize("seconds", [-5, 0, 60])
     def test_grace_and_calls_before_the_stop(self, seconds: int) -> None:
         stopped = MONDAY_NOON + timedelta(seconds=seconds)
-        assert verify(evidence(stops=[Stop("r1", "paid", stopped, stopped)])).clean
+        assert verify(evidence(stops=[Stop("r1", "paid", stopped, stopped)])).ok
 
     def test_stop_of_somebody_else(self) -> None:
         before = MONDAY_NOON - DAY
-        assert verify(evidence(stops=[Stop("r2", "paid", before, before)])).clean
+        assert verify(evidence(stops=[Stop("r2", "paid", before, before)])).ok
 
     def test_lifted_stop(self) -> None:
         before = MONDAY_NOON - DAY
-        assert verify(evidence(stops=[Stop("r1", "dispute", before, before, MONDAY_NOON)])).clean
+        assert verify(evidence(stops=[Stop("r1", "dispute", before, before, MONDAY_NOON)])).ok
 
 
 def test_examples_are_bounded_and_counts_are_not() -> None:
@@ -277,4 +273,4 @@ def test_reads_the_sandboxs_lines() -> None:
         b'{"seq":1,"kind":"accepted","provider":"twilio","machine_at":"2026-03-02T15:00:00Z",'
         b'"law_at":"2026-03-02T15:00:00Z","contact_id":"c1","recipient":"r1","status":"x"}\n'
     )
-    assert verify(evidence(truth=read_truth(ndjson))).clean
+    assert verify(evidence(truth=read_truth(ndjson))).ok
