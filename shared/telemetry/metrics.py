@@ -223,3 +223,15 @@ SENDER_CONTRADICTIONS = Counter(
     "Proofs of acceptance for attempts that were recorded as certainly not sent",
     registry=REGISTRY,
 )
+
+# --- holds (services.scheduler) -------------------------------------------------------------------
+HOLDS_LEARNED = Counter(
+    "regua_holds_learned_total",
+    "Holds of senders that the scheduler took over",
+    registry=REGISTRY,
+)
+HOLDS_UNREADABLE = Counter(
+    "regua_holds_unreadable_total",
+    "Records of contact.holds.v1 that the scheduler could not read",
+    registry=REGISTRY,
+)

@@ -6,53 +6,21 @@ identities. Pure: the same input gives the same draft, and errors name field and
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from services.scheduler.intake import addresses, shapes
+from services.scheduler.intake.draft import Draft, Sender
 from services.scheduler.intake.figures import day, instant, minor, money_code
 from services.scheduler.intake.people import debtor_facts
 from services.scheduler.intake.refusal import unknown_portfolio, wrong
 from shared.events import debt
-from shared.events.configuration import Portfolio
 from shared.events.identities import event_id
 
 BODY_HASH_BYTES = 16  # tells one body from another under one id; 128 bits never collide by chance
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted form of event that lacks its identities.
-
-    `fields` go into the event as they are; references name debt and people in the client's terms.
-    """
-
-    tenant_id: str
-    client_id: str
-    event_id: UUID
-    body_hash: bytes
-    kind: str
-    fields: dict[str, Any]
-    occurred_at: datetime | None
-    traceparent: str
-    debt_ref: str | None = None
-    debtor_ref: str | None = None
-    document: str | None = None
-    into_debtor_ref: str | None = None
-    portfolio_id: str | None = None
-    currency: str | None = None
-
-
-class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Who posts, and what is known of them: `latest` is the latest instant not yet the future."""
-
-    tenant_id: str
-    latest: datetime
-    portfolio: Callable[[str], Portfolio | None]
 
 
 class Parts(msgspec.Struct, kw_only=True):

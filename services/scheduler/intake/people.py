@@ -38,7 +38,7 @@ def debtor_facts(
 def _place(place: shapes.PlaceShape, path: str) -> debt.Place:
     if place.country not in phonenumbers.SUPPORTED_REGIONS:
         raise wrong(f"{path}.country", "not a country", "send an ISO 3166 code, e.g. BR or US")
-    if place.zone is not None and place.zone not in _zones():
+    if place.zone is not None and not is_zone(place.zone):
         raise wrong(f"{path}.zone", "not a time zone", "send an IANA name, e.g. America/Sao_Paulo")
     subdivision = place.subdivision
     if subdivision is not None and "-" in subdivision:
@@ -63,6 +63,11 @@ def _point(point: shapes.ContactPointShape, country: str | None, path: str) -> d
         if point.consent_at
         else None,
     )
+
+
+def is_zone(name: str) -> bool:
+    """Say whether this is an IANA time zone that we know."""
+    return name in _zones()
 
 
 @cache

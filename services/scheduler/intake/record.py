@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.intake.normalise import Draft
+from services.scheduler.intake.draft import Draft
 from services.scheduler.intake.refusal import conflict
 from services.scheduler.intake.resolve import Accepted, Parked, Resolver
 from services.scheduler.intake.transaction import Intake, Raced

@@ -15,6 +15,7 @@ from services.scheduler.intake.stops import parked_hold
 from services.scheduler.policy.state import HoldChange
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import intake as store
+from services.scheduler.store import references
 from services.scheduler.store import work as work_store
 from services.scheduler.store.intake import ParkedEvent
 from shared.events.debt import DEBT_EVENT_TYPES, DebtEventBase, DebtRegistered
@@ -37,7 +38,7 @@ class Release:
         released: list[Released] = []
         known = {debt_id: debt for debt_id, debt in resolver.registered.items() if not debt.fresh}
         for merge in resolver.merges:
-            await store.merge_people(
+            await references.merge_people(
                 self._conn, merge.tenant_id, merged=merge.merged, into=merge.into
             )
             released.extend(await self._merged(merge, known))
@@ -52,7 +53,7 @@ class Release:
             if debt.debtor_id and debt.portfolio_id and debt.currency
         ]
         if rows:
-            await store.register_debts(self._conn, rows)
+            await references.register_debts(self._conn, rows)
 
     async def _merged(self, merge: Merge, known: dict[UUID, KnownDebt]) -> list[Released]:
         """Take up registrations whose two identities are one now; others go on waiting."""

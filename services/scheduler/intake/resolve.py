@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.intake.normalise import Draft
+from services.scheduler.intake.draft import Draft
 from services.scheduler.intake.refusal import contradiction, wrong
 from shared.events.debt import DEBT_EVENT_TYPES, DebtEventBase
 from shared.events.identities import time_ordered_id

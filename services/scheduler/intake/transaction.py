@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.scheduler.intake.normalise import Draft
+from services.scheduler.intake.draft import Draft
 from services.scheduler.intake.release import Release
 from services.scheduler.intake.resolve import (
     IDENTITY_COLLISION,
@@ -24,9 +24,11 @@ from services.scheduler.intake.resolve import (
 from services.scheduler.intake.stops import holds_of, parked_hold
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import intake as store
+from services.scheduler.store import references
 from services.scheduler.store import work as work_store
 from services.scheduler.store.holds import NewHold
-from services.scheduler.store.intake import DebtReference, Digest, ParkedEvent
+from services.scheduler.store.intake import ParkedEvent
+from services.scheduler.store.references import DebtReference, Digest
 from services.scheduler.store.work import NewWorkItem
 from shared.events.contact import Reason
 from shared.events.debt import DebtEventBase
@@ -91,14 +93,14 @@ class Intake:
         ids: list[UUID] = []
         for tenant_id, ref in names:
             debt_id = time_ordered_id()
-            for digest in self._digests(tenant_id, f"debt\x1f{ref}"):
+            for digest in self._digests(tenant_id, debt_name(ref or "")):
                 wanted.append(((tenant_id, ref or ""), digest))
                 ids.append(debt_id)
         if not wanted:
             return {}
         digests = [digest for _, digest in wanted]
-        inserted = await store.add_debt_references(self._conn, digests, ids)
-        rows = await store.lock_debt_references(self._conn, digests)
+        inserted = await references.add_debt_references(self._conn, digests, ids)
+        rows = await references.lock_debt_references(self._conn, digests)
         found = {(row.tenant_id, row.digest): row for row in rows}
         by_name: dict[Name, list[DebtReference]] = {}
         for name, digest in wanted:
@@ -124,14 +126,14 @@ class Intake:
                 currency=known.currency,
             )
         if behind:
-            await store.align_debt_references(self._conn, behind)
+            await references.align_debt_references(self._conn, behind)
         return debts
 
     async def _find_people(self, names: Iterable[Name]) -> dict[Name, UUID]:
         wanted = [(name, digest) for name in names for digest in self._digests(*name)]
         if not wanted:
             return {}
-        found = await store.find_people(self._conn, [digest for _, digest in wanted])
+        found = await references.find_people(self._conn, [digest for _, digest in wanted])
         people: dict[Name, UUID] = {}
         for name, digest in wanted:
             debtor_id = found.get((digest.tenant_id, digest.digest))
@@ -148,7 +150,7 @@ class Intake:
             for digest in self._digests(*name):
                 digests.append(digest)
                 ids.append(debtor_id)
-        if await store.add_people(self._conn, digests, ids) != len(digests):
+        if await references.add_people(self._conn, digests, ids) != len(digests):
             raise Raced
 
     async def _register(self, resolver: Resolver) -> None:
@@ -193,16 +195,26 @@ class Intake:
                 self._holds.append(hold)
 
     def _digests(self, tenant_id: str, name: str) -> list[Digest]:
-        return [
-            Digest(tenant_id=tenant_id, digest=digest, key_id=key_id)
-            for key_id, digest in self._keyring.digests(f"{tenant_id}\x1f{name}")
-        ]
+        return digests_of(self._keyring, tenant_id, name)
 
     def _times(self) -> tuple[datetime, datetime]:
         if self._law is None or self._machine is None:
             msg = "an intake transaction reads before it writes"
             raise RuntimeError(msg)
         return self._law, self._machine
+
+
+def debt_name(debt_ref: str) -> str:
+    """What a client calls a debt, apart from what it calls people."""
+    return f"debt\x1f{debt_ref}"
+
+
+def digests_of(keyring: Keyring, tenant_id: str, name: str) -> list[Digest]:
+    """Return a name as it is stored: under every key, the current one first."""
+    return [
+        Digest(tenant_id=tenant_id, digest=digest, key_id=key_id)
+        for key_id, digest in keyring.digests(f"{tenant_id}\x1f{name}")
+    ]
 
 
 def _row(parked: Parked) -> ParkedEvent:

@@ -12,7 +12,7 @@ import msgspec
 from shared.postgres.connection import Connection
 
 
-class Fenced(Exception):  # noqa: N818 - a fact about ownership, not an error of ours
+class Fenced(Exception):
     """Another process took the shard over: this one must drop what it was doing."""
 
 
@@ -88,6 +88,12 @@ async def save_offsets(
         debt_offset,
         contact_offset,
     )
+
+
+async def offsets(conn: Connection) -> dict[int, tuple[int, int]]:
+    """Last folded offsets (debt events, contact events) of every shard."""
+    rows = await conn.fetch("SELECT partition, debt_offset, contact_offset FROM shard")
+    return {row["partition"]: (row["debt_offset"], row["contact_offset"]) for row in rows}
 
 
 async def peek(conn: Connection, partition: int) -> tuple[bool, bool]:

@@ -1,0 +1,92 @@
+"""GET /v1/debtors/{id}/explain: what would happen now, why not, and when next.
+
+In: a debtor, or the client's reference to one (by POST: references are personal data and no URL
+carries those). Out: the answer of the code that plans and dispatches. Scope operator.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Query
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.scheduler.api.callers import tenant_of
+from services.scheduler.explaining import AddressSubjectOf, NotFound, explain_debtor
+from services.scheduler.intake.lookup import find_debtor
+from services.scheduler.rulebooks import Rulebooks
+from shared.http import bodies
+from shared.http.auth import Principal, require
+from shared.http.problems import FieldError, Problem, invalid
+from shared.http.server import json_response
+from shared.postgres.connection import Pool
+from shared.privacy import Keyring
+
+Operator = Annotated[Principal, Depends(require("operator"))]
+Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
+Reference = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to explain, in the client's terms; `at` is law time, now when left out."""
+
+    debtor_ref: Reference | None = None
+    debt_ref: Reference | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+def create_router(
+    pool: Pool, rulebooks: Rulebooks, keyring: Keyring, *, address_subject_of: AddressSubjectOf
+) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["explain"])
+
+    async def explained(tenant_id: str, debtor_id: UUID, at: datetime | None) -> Response:
+        async with pool.transaction() as conn:
+            try:
+                answer = await explain_debtor(
+                    conn,
+                    rulebooks,
+                    tenant_id=tenant_id,
+                    debtor_id=debtor_id,
+                    address_subject_of=address_subject_of,
+                    at=at,
+                )
+            except NotFound:
+                raise Problem(404) from None
+        return json_response(answer)
+
+    @router.get("/v1/debtors/{debtor_id}/explain")
+    async def explain(
+        debtor_id: UUID,
+        caller: Operator,
+        at: Annotated[datetime | None, Query(description="law time; now when left out")] = None,
+    ) -> Response:
+        """Explain one debtor."""
+        if at is not None and at.tzinfo is None:
+            raise invalid([FieldError(field="at", message="a naive time", remedy="add an offset")])
+        return await explained(caller.tenant_id, debtor_id, at)
+
+    @router.post("/v1/explain")
+    async def explain_reference(
+        request: Request, caller: Operator, tenant: Tenant = None
+    ) -> Response:
+        """Explain the debtor of a client's reference."""
+        wanted = await bodies.read(request, ExplainRequest)
+        tenant_id = tenant_of(caller, tenant)
+        async with pool.acquire() as conn:
+            debtor_id = await find_debtor(
+                conn,
+                keyring,
+                tenant_id=tenant_id,
+                debtor_ref=wanted.debtor_ref,
+                debt_ref=wanted.debt_ref,
+            )
+        if debtor_id is None:
+            raise Problem(404)
+        return await explained(tenant_id, debtor_id, wanted.at)
+
+    return router

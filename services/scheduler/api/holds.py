@@ -1,0 +1,175 @@
+"""/v1/holds and /v1/emergency-stop: pause contact, see what is paused, resume it.
+
+In: a scope and what it names. Out: holds, published on their lane before anything else. Scope
+operator; `everything` needs a platform key.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Query
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.scheduler.api.callers import cursor, tenant_of
+from services.scheduler.holds import Holds
+from services.scheduler.intake.addresses import canonical_address
+from services.scheduler.store import holds as store
+from shared.events.hold import Hold, subject_of
+from shared.http import bodies
+from shared.http.auth import PLATFORM_TENANT, Principal, require
+from shared.http.problems import FieldError, Problem, invalid
+from shared.http.server import json_response
+from shared.postgres.connection import Pool
+from shared.privacy import address_subject
+
+CREATED = 201
+Operator = Annotated[Principal, Depends(require("operator"))]
+Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class HoldRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hold to place. Each scope but everything and tenant needs the field that names it."""
+
+    scope: Literal[
+        "everything", "tenant", "portfolio", "channel", "template", "debtor", "debt", "address"
+    ]
+    reason: Reason
+    portfolio_id: Name | None = None
+    channel: Literal["sms", "email", "whatsapp", "handoff"] | None = None
+    template_id: Name | None = None
+    debtor_id: UUID | None = None
+    debt_id: UUID | None = None
+    address: Name | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class StopRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An emergency stop: a hold of wide scope."""
+
+    scope: Literal["everything", "tenant", "portfolio", "channel", "template"]
+    reason: Reason = "emergency_stop"
+    portfolio_id: Name | None = None
+    channel: Literal["sms", "email", "whatsapp", "handoff"] | None = None
+    template_id: Name | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+_NAMED_BY: dict[str, Callable[[HoldRequest], object]] = {
+    "portfolio": lambda wanted: wanted.portfolio_id,
+    "channel": lambda wanted: wanted.channel,
+    "template": lambda wanted: wanted.template_id,
+    "debtor": lambda wanted: wanted.debtor_id,
+    "debt": lambda wanted: wanted.debt_id,
+}
+
+
+def create_router(pool: Pool, holds: Holds, *, address_key: bytes) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["holds"])
+
+    async def placed(wanted: HoldRequest, caller: Principal, tenant: str | None) -> Response:
+        tenant_id, subject = _subject(wanted, caller, tenant, address_key)
+        hold = await holds.place(
+            tenant_id=tenant_id,
+            scope=wanted.scope,
+            subject=subject,
+            reason=wanted.reason,
+            until=wanted.until,
+        )
+        return json_response(hold, CREATED)
+
+    @router.post("/v1/holds")
+    async def place(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
+        """Place a hold: contact in its scope stops within a second."""
+        return await placed(await bodies.read(request, HoldRequest), caller, tenant)
+
+    @router.post("/v1/emergency-stop")
+    async def stop(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
+        """Stop everything in a wide scope; lift it with DELETE /v1/holds/{id}."""
+        wanted = await bodies.read(request, StopRequest)
+        return await placed(HoldRequest(**msgspec.structs.asdict(wanted)), caller, tenant)
+
+    @router.get("/v1/holds")
+    async def listed(
+        caller: Operator,
+        tenant: Tenant = None,
+        state: Literal["active", "lifted"] = "active",
+        after: str | None = None,
+    ) -> Response:
+        """One page of holds, by id; `next` is the cursor of the next page."""
+        async with pool.acquire() as conn:
+            page = await store.page(
+                conn,
+                tenant_id=_seen_by(caller, tenant),
+                state=state,
+                after=cursor(after),
+                limit=store.PAGE_HOLDS_MAX,
+            )
+        following = page[-1].hold_id if len(page) == store.PAGE_HOLDS_MAX else None
+        return json_response({"holds": page, "next": following})
+
+    @router.get("/v1/holds/{hold_id}")
+    async def found(hold_id: UUID, caller: Operator) -> Response:
+        """One hold."""
+        async with pool.acquire() as conn:
+            return json_response(
+                _there(await store.find(conn, tenant_id=caller.tenant_id, hold_id=hold_id))
+            )
+
+    @router.delete("/v1/holds/{hold_id}")
+    async def lift(hold_id: UUID, caller: Operator) -> Response:
+        """Lift a hold; what was planned under it is planned anew."""
+        lifted = await holds.lift(
+            tenant_id=caller.tenant_id, hold_id=hold_id, reason="lifted_by_operator"
+        )
+        return json_response(_there(lifted))
+
+    return router
+
+
+def _subject(
+    wanted: HoldRequest, caller: Principal, tenant: str | None, address_key: bytes
+) -> tuple[str, str]:
+    """Return the hold's tenant and subject; raise the problem that names the missing field."""
+    if wanted.scope == "everything":
+        if caller.tenant_id != PLATFORM_TENANT:
+            raise Problem(403, detail="Stopping everything needs a platform key; stop the tenant.")
+        return PLATFORM_TENANT, subject_of("everything")
+    tenant_id = tenant_of(caller, tenant)
+    if wanted.scope == "tenant":
+        return tenant_id, subject_of("tenant", tenant_id)
+    if wanted.scope == "address":
+        if wanted.channel is None or wanted.address is None:
+            raise _missing("address", "channel and address")
+        address = canonical_address(wanted.channel, wanted.address, country=None, field="address")
+        return tenant_id, address_subject(address_key, tenant_id, wanted.channel, address)
+    name = _NAMED_BY[wanted.scope](wanted)
+    if name is None:
+        field = "channel" if wanted.scope == "channel" else f"{wanted.scope}_id"
+        raise _missing(field, field)
+    return tenant_id, subject_of(wanted.scope, tenant_id, str(name))
+
+
+def _seen_by(caller: Principal, tenant: str | None) -> str:
+    if caller.tenant_id == PLATFORM_TENANT and tenant is None:
+        return PLATFORM_TENANT
+    return tenant_of(caller, tenant)
+
+
+def _there(hold: Hold | None) -> Hold:
+    if hold is None:
+        raise Problem(404)
+    return hold
+
+
+def _missing(field: str, wanted: str) -> Problem:
+    return invalid(
+        [FieldError(field=field, message="missing for this scope", remedy=f"add {wanted}")]
+    )

@@ -1,0 +1,272 @@
+"""What a configuration entry must satisfy before it is stored: its shape, and what it refers to.
+
+In: a kind, a body as posted, and the tenant's other entries (read inside the change's own
+transaction). Out: the body in canonical form, or a problem with field and remedy.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import phonenumbers
+
+from services.scheduler.intake.people import is_zone
+from services.scheduler.policy.ladder import load_ladder
+from services.scheduler.policy.packs import load_pack
+from services.scheduler.policy.rulebook import PolicyError
+from services.scheduler.store import configuration as store
+from shared.events.configuration import (
+    CONFIG_KINDS,
+    ApiKey,
+    ConfigEntry,
+    Document,
+    Portfolio,
+    SenderAccount,
+    Template,
+    Tenant,
+)
+from shared.events.currencies import MINOR_DIGITS
+from shared.http.auth import PLATFORM_TENANT, SCOPES
+from shared.http.problems import FieldError, Problem, from_msgspec, invalid
+from shared.postgres.connection import Connection
+
+CONFLICT = 409
+NOT_FOUND = 404
+CHANNELS = ("sms", "email", "whatsapp")
+ROLES = ("first_party", "third_party")
+PARTS = {"principal", "interest", "penalty"}
+CONTENT_CLASSES = ("utility", "marketing")
+RATE_PER_SECOND_MAX = 100_000.0  # beyond any provider: a typing error
+DAYS_MAX = 366  # of grace or reversal: a year is generous
+TEXT_CHARS_MAX = 1_600  # ten SMS segments: what the strictest provider takes at once
+DOCUMENT_CHARS_MAX = 200_000  # a ladder of a hundred steps has 20,000
+
+# Providers' own terms: who may not be served where (provider, channel, role, country).
+FORBIDDEN = frozenset({("twilio", "sms", "third_party", "US")})
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_LOCALE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
+_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:/[^\x00]{1,500}")
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an entry is to be stored."""
+
+    conn: Connection
+    tenant_id: str
+    entry_id: str
+    sandbox: bool
+
+    async def body(self, kind: str, entry_id: str, shape: type[T]) -> T | None:
+        """Return another entry of the same tenant, None when there is none."""
+        entry = await store.newest(self.conn, kind, self.tenant_id, entry_id)
+        if entry is None or entry.deleted:
+            return None
+        return msgspec.json.decode(entry.body, type=shape)
+
+
+async def check_entry(
+    conn: Connection, *, kind: str, tenant_id: str, entry_id: str, body: bytes, sandbox: bool
+) -> msgspec.Raw:
+    """Return the body in canonical form; raise the problem that says what to mend."""
+    shape = CONFIG_KINDS.get(kind)
+    if shape is None:
+        detail = f"There is no such kind; use one of {', '.join(sorted(CONFIG_KINDS))}."
+        raise Problem(NOT_FOUND, "Unknown kind", detail, "unknown-kind")
+    if not _ID.fullmatch(entry_id) or (
+        tenant_id != PLATFORM_TENANT and not _ID.fullmatch(tenant_id)
+    ):
+        raise _wrong("id", "not an id", "use up to 100 letters, digits, and any of _ . : -")
+    try:
+        value = msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise from_msgspec(error) from None
+    context = Context(conn=conn, tenant_id=tenant_id, entry_id=entry_id, sandbox=sandbox)
+    if kind not in ("tenant", "api_key"):
+        await _check_tenant(conn, tenant_id)
+    await _CHECKS[kind](value, context)
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+async def check_delete(conn: Connection, entry: ConfigEntry) -> None:
+    """Refuse to delete what a portfolio still names."""
+    if entry.kind not in ("ladder", "pack", "account"):
+        return
+    for other in await store.of_kind(conn, "portfolio", entry.tenant_id):
+        portfolio = msgspec.json.decode(other.body, type=Portfolio)
+        named = {
+            "ladder": (portfolio.ladder_id,),
+            "pack": portfolio.packs,
+            "account": tuple(portfolio.accounts.values()),
+        }
+        if entry.id in named[entry.kind]:
+            detail = f"The portfolio {other.id} uses it; change that portfolio first."
+            raise Problem(CONFLICT, "The entry is in use", detail, "entry-in-use")
+
+
+async def _check_tenant(conn: Connection, tenant_id: str) -> None:
+    entry = await store.newest(conn, "tenant", tenant_id, tenant_id)
+    if entry is None or entry.deleted:
+        raise _wrong("tenant", "no such tenant", "create the tenant first: PUT /v1/config/tenant/…")
+
+
+async def _tenant(body: Tenant, context: Context) -> None:
+    if context.tenant_id != context.entry_id:
+        raise _wrong("id", "not the tenant's id", "a tenant's entry is stored under its own id")
+    _text(body.name, "name", 200)
+
+
+async def _api_key(body: ApiKey, context: Context) -> None:
+    del context
+    _text(body.label, "label", 100)
+    if not body.scopes or not set(body.scopes) <= set(SCOPES):
+        raise _wrong("scopes", "not known scopes", f"use some of {', '.join(SCOPES)}")
+
+
+async def _portfolio(body: Portfolio, context: Context) -> None:
+    _text(body.creditor_name, "creditor_name", 200)
+    _one_of(body.collector_role, ROLES, "collector_role")
+    if body.country not in phonenumbers.SUPPORTED_REGIONS:
+        raise _wrong("country", "not a country", "send an ISO 3166 code, e.g. BR or US")
+    if body.currency not in MINOR_DIGITS:
+        raise _wrong("currency", "not a currency in use", "send an ISO 4217 code, e.g. BRL")
+    if not _LOCALE.fullmatch(body.locale):
+        raise _wrong("locale", "not a locale", "send a language tag, e.g. pt-BR")
+    if body.zone is not None and not is_zone(body.zone):
+        raise _wrong("zone", "not a time zone", "send an IANA name, e.g. America/Sao_Paulo")
+    if set(body.allocation_order) != PARTS or len(body.allocation_order) != len(PARTS):
+        raise _wrong("allocation_order", "not the three parts", "principal, interest, penalty")
+    _within(body.reversal_window_days, DAYS_MAX, "reversal_window_days")
+    _within(body.promise_grace_days, DAYS_MAX, "promise_grace_days")
+    _within(body.tolerance_minor, 10**9, "tolerance_minor")
+    for name in ("principal_pct", "interest_pct", "penalty_pct"):
+        _within(getattr(body.fees, name), 100, f"fees.{name}")
+    await _portfolio_references(body, context)
+
+
+async def _portfolio_references(body: Portfolio, context: Context) -> None:
+    if await context.body("ladder", body.ladder_id, Document) is None:
+        raise _wrong("ladder_id", "no such ladder", "store the ladder first")
+    for number, pack_id in enumerate(body.packs):
+        if await context.body("pack", pack_id, Document) is None:
+            raise _wrong(f"packs[{number}]", "no such pack", "store the pack first")
+    for channel, account_id in body.accounts.items():
+        _one_of(channel, CHANNELS, "accounts")
+        await _check_account(body, context, channel, account_id)
+
+
+async def _check_account(body: Portfolio, context: Context, channel: str, account_id: str) -> None:
+    """Check that an account exists and may serve this portfolio."""
+    field = f"accounts.{channel}"
+    account = await context.body("account", account_id, SenderAccount)
+    if account is None or account.channel != channel:
+        raise _wrong(field, "no such account of this channel", "store the account first")
+    if account.countries and body.country not in account.countries:
+        raise _wrong(field, "an account for other countries", "choose or extend an account")
+    if body.collector_role not in account.roles:
+        raise _wrong(field, "an account for other roles", "choose or extend an account")
+    served = (account.provider, channel, body.collector_role, body.country)
+    if served in FORBIDDEN and not context.sandbox:  # a sandbox reaches nobody
+        raise _wrong(
+            field,
+            "the provider does not allow third-party collection in this country",
+            "use another provider for this portfolio",
+        )
+
+
+async def _template(body: Template, context: Context) -> None:
+    del context
+    _one_of(body.channel, CHANNELS, "channel")
+    _one_of(body.content_class, CONTENT_CLASSES, "content_class")
+    if not body.texts:
+        raise _wrong("texts", "no text at all", "add at least one locale")
+    for locale, text in body.texts.items():
+        if not _LOCALE.fullmatch(locale):
+            raise _wrong("texts", "not a locale", "use language tags, e.g. pt-BR")
+        _text(text, f"texts.{locale}", TEXT_CHARS_MAX)
+
+
+async def _account(body: SenderAccount, context: Context) -> None:
+    _one_of(body.channel, CHANNELS, "channel")
+    _text(body.provider, "provider", 50)
+    _text(body.sender, "sender", 254)
+    if not 0 < body.rate_per_second <= RATE_PER_SECOND_MAX:
+        raise _wrong("rate_per_second", "not a rate", "send contacts per second, above 0")
+    for name, reference in body.credentials.items():
+        plain = name.endswith("_sid") or name == "account"
+        if not plain and not _REFERENCE.fullmatch(reference):
+            raise _wrong(
+                f"credentials.{name}",
+                "not a reference to a secret",
+                "send env:NAME or file:/path; secrets themselves are never stored",
+            )
+    if body.base_url is not None:
+        url = urlsplit(body.base_url)
+        if (
+            url.scheme not in (("http", "https") if context.sandbox else ("https",))
+            or not url.netloc
+        ):
+            raise _wrong("base_url", "not an https address", "send https://host[/path]")
+    for number, role in enumerate(body.roles):
+        _one_of(role, ROLES, f"roles[{number}]")
+
+
+async def _ladder(body: Document, context: Context) -> None:
+    ladder = _read(load_ladder, body)
+    for step in ladder.steps:
+        for channel, template_id in step.templates.items():
+            template = await context.body("template", template_id, Template)
+            if template is None or template.channel != channel:
+                raise _wrong(
+                    f"text: steps.{step.key}.templates.{channel}",
+                    "no such template of this channel",
+                    "store the template first",
+                )
+
+
+async def _pack(body: Document, context: Context) -> None:
+    del context
+    _read(load_pack, body)
+
+
+def _read(load: Callable[[str], Any], body: Document) -> Any:
+    _text(body.text, "text", DOCUMENT_CHARS_MAX)
+    try:
+        return load(body.text)
+    except PolicyError as error:
+        field = f"text: line {error.line}: {error.field}"
+        raise _wrong(field, error.message, error.remedy) from None
+
+
+_CHECKS: dict[str, Callable[[Any, Context], Awaitable[None]]] = {
+    "tenant": _tenant,
+    "api_key": _api_key,
+    "portfolio": _portfolio,
+    "template": _template,
+    "account": _account,
+    "ladder": _ladder,
+    "pack": _pack,
+}
+
+
+def _text(value: str, field: str, chars_max: int) -> None:
+    if not value.strip() or len(value) > chars_max or "\x00" in value:
+        raise _wrong(field, f"not a text of 1 to {chars_max} characters", "correct the text")
+
+
+def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
+    if value not in allowed:
+        raise _wrong(field, "not one of the allowed values", f"use {' or '.join(allowed)}")
+
+
+def _within(value: float, maximum: float, field: str) -> None:
+    if not 0 <= value <= maximum:
+        raise _wrong(field, f"not between 0 and {maximum}", "correct the number")
+
+
+def _wrong(field: str, message: str, remedy: str) -> Problem:
+    return invalid([FieldError(field=field, message=message, remedy=remedy)])
