@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from shared.settings import EXIT_CANNOT_START, CannotStart, ServiceSettings
+from shared.settings import EXIT_BAD_SETTINGS, EXIT_CANNOT_START, CannotStart, ServiceSettings
 from shared.telemetry import logs, metrics, setup
 
 EXIT_OK = 0
@@ -28,6 +28,15 @@ RESTART_SECONDS_FIRST = 0.5  # pause before a loop that is not critical starts a
 RESTART_SECONDS_MAX = 30.0
 CLOSE_SECONDS_MIN = 1.0  # what each component gets even when the drain's time is used up
 HANG_SECONDS_MAX = 15.0  # beyond the drain's deadline the event loop itself must be stuck
+
+__all__ = [
+    "EXIT_BAD_SETTINGS",
+    "EXIT_CANNOT_START",
+    "EXIT_CRASH",
+    "EXIT_OK",
+    "CannotStart",
+    "Service",
+]
 
 R = TypeVar("R")
 Loop = Callable[[asyncio.Event], Coroutine[Any, Any, object]]
@@ -51,8 +60,11 @@ class _Component:
 class Service:
     """The components of one process, and the order in which they start and stop."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(
+        self, settings: ServiceSettings, *, hang_seconds_max: float = HANG_SECONDS_MAX
+    ) -> None:
         self.settings = settings
+        self._hang_seconds_max = hang_seconds_max
         self.started = False
         self.stopping = False
         self._waiting: list[tuple[str, Loop, bool]] = []
@@ -193,6 +205,7 @@ class Service:
 
     async def _stop_all(self) -> None:
         self.stopping = True
+        _log.info("service_stopping", seconds_max=self.settings.drain_seconds_max)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.drain_seconds_max
         watchdog = self._watch_for_hang()
@@ -211,7 +224,7 @@ class Service:
 
     def _watch_for_hang(self) -> threading.Timer:
         """End the process from outside the event loop if stopping blocks it for good."""
-        seconds = self.settings.drain_seconds_max + HANG_SECONDS_MAX
+        seconds = self.settings.drain_seconds_max + self._hang_seconds_max
         watchdog = threading.Timer(seconds, os._exit, (EXIT_CRASH,))
         watchdog.daemon = True
         watchdog.start()
@@ -241,8 +254,7 @@ async def _end(component: _Component) -> None:
     """Ask a loop to end and wait for it, or close a resource."""
     component.stop.set()
     if component.task is not None:
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(component.task)
+        await asyncio.wait({component.task})  # it reports its own failure, see `_supervise`
     if component.close is not None:
         await component.close()
 
