@@ -10,10 +10,9 @@ import argparse
 import sys
 import time
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 
 from deploy.demo.driver import Driver, Stuck
-from deploy.demo.outcome import Outcome, gather
+from deploy.demo.outcome import Run, evidence, summary
 from deploy.demo.platform import Json, Platform, Refused
 from deploy.demo.report import render
 from deploy.demo.setting import ENVIRONMENT, choices, prepare
@@ -46,17 +45,19 @@ def main() -> int:
             with Platform(
                 urls, admin_key=stack.admin_key, control_key=stack.control_key
             ) as platform:
-                outcome = _run(stack, platform, options)
+                run = _run(stack, platform, options)
+                found = evidence(platform, run)
+                verdict = verify(found)
+                seconds = time.monotonic() - started
+                say(render(summary(platform, run, seconds=seconds), verdict))
     except (CannotRun, Refused, Stuck) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
-    verdict = verify(outcome)
-    print(render(outcome, verdict, seconds=time.monotonic() - started), flush=True)
     return 0 if verdict.ok else 1
 
 
-def _run(stack: Stack, platform: Platform, options: argparse.Namespace) -> Outcome:
-    """Configure, post, step through the days, gather."""
+def _run(stack: Stack, platform: Platform, options: argparse.Namespace) -> Run:
+    """Configure, post, step through the days."""
     begin = datetime(START.year, START.month, START.day, START_HOUR_UTC, tzinfo=UTC)
     driver = Driver(platform, list(stack.processes), begin)
     prepare(platform, stack, TENANT)
@@ -71,9 +72,19 @@ def _run(stack: Stack, platform: Platform, options: argparse.Namespace) -> Outco
     posted = list(registrations(debtors, begin))
     results = platform.post_events(iter(posted))
     say(f"posted {len(posted)} debts of {len(debtors)} debtors")
-    client = _Client(platform, driver, debtors, begin + timedelta(days=options.days))
-    driver.run_until(begin + timedelta(days=options.days), client.act)
-    return gather(platform, debtors, chain(posted, client.posted), results + client.results)
+    end = begin + timedelta(days=options.days)
+    client = _Client(platform, driver, debtors, end)
+    driver.run_until(end, client.act)
+    return Run(
+        seed=options.seed,
+        days=options.days,
+        debtors=debtors,
+        debts=len(posted),
+        results=results + client.results,
+        settled=client.settled,
+        begin=begin,
+        end=end,
+    )
 
 
 class _Client:
@@ -88,8 +99,9 @@ class _Client:
         self._seen = 0
         self._end = end
         self._shown = 0.0
-        self.posted: list[Json] = []
+        self.payments = 0
         self.results: list[Json] = []
+        self.settled: list[tuple[str, datetime, datetime]] = []
 
     def act(self) -> bool:
         """Post the payments that debtors made since the last tick; say whether there were any."""
@@ -98,15 +110,16 @@ class _Client:
         if not found:
             return False
         self._seen = found[-1]["seq"]
-        events = [
-            event
-            for payment in found
-            for event in self._books.pay(
-                payment["recipient"], payment["fraction"], self._driver.now
-            )
-        ]
-        self.posted.extend(events)
+        now = self._driver.now
+        events: list[Json] = []
+        for payment in found:
+            events += self._books.pay(payment["recipient"], payment["fraction"], now)
+        self.payments += len(events)
         self.results.extend(self._platform.post_events(iter(events)))
+        accepted_at = self._platform.machine_now()
+        for phone in {payment["recipient"] for payment in found}:
+            if self._books.settled(phone):
+                self.settled.append((phone, accepted_at, now))
         return bool(events)
 
     def _show(self) -> None:
@@ -117,7 +130,7 @@ class _Client:
         sent = self._platform.progress("sandbox")["counters"].get("accepted", 0)
         left = (self._end - self._driver.now).days
         day = self._driver.now.date().isoformat()
-        say(f"{day}: {sent} messages accepted, {len(self.posted)} payments, {left} days to go")
+        say(f"{day}: {sent} messages accepted, {self.payments} payments, {left} days to go")
 
 
 def say(line: str) -> None:

@@ -85,6 +85,11 @@ class Platform:
         body = {"law_now": law_now.isoformat()}
         self.call("PUT", "scheduler", "/v1/clock", json=body, headers=self._admin)
 
+    def machine_now(self) -> datetime:
+        """The platform's machine time: the clock on which promises about seconds are judged."""
+        answer = self.call("GET", "scheduler", "/v1/clock", headers=self._admin)
+        return datetime.fromisoformat(answer["machine_now"])
+
     def progress(self, name: str) -> Json:
         """What a process says it has done and has pending."""
         headers = self.control if name == "sandbox" else self._admin
