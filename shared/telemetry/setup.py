@@ -16,6 +16,11 @@ OTLP_TIMEOUT_SECONDS = 5.0
 def start(settings: ServiceSettings) -> None:
     """Configure logs and tracing of this process."""
     logs.configure(settings.service_name, settings.log_level)
+    start_tracing(settings)
+
+
+def start_tracing(settings: ServiceSettings) -> None:
+    """Send sampled spans to the collector, if there is one."""
     exporter = None
     if settings.otlp_endpoint:
         exporter = OTLPSpanExporter(
