@@ -12,6 +12,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -141,7 +142,8 @@ class Stack:
             broker.result()
         partitions = self.options.partitions
         finished(ground.topics(self.kafka.bootstrap, partitions=partitions, new=self._new))
-        self.admin_key = self.command("scheduler", "bootstrap").split()[-1]
+        again = () if self._new else ("--force-new",)  # a lasting database has its first key
+        self.admin_key = self.command("scheduler", "bootstrap", *again).split()[-1]
         for service in (*SERVICES, SANDBOX):
             self.add(service)
         for service in (*SERVICES, SANDBOX):
@@ -209,15 +211,20 @@ class Stack:
             time.sleep(WATCH_SECONDS)
 
     def command(self, service: str, *words: str) -> str:
-        """Run a command of a service to its end; returns what it printed."""
+        """Run a command of a service to its end; returns what it printed (maybe a secret)."""
         name = f"{service} {' '.join(words)}"
-        log = self.folder / f"{service}-{words[0]}.log"
-        arguments = [sys.executable, "-m", f"services.{service}", *words]
-        process = Process(name, arguments, log=log, env=self.environment(service, service))
         self._say(name)
-        process.start()
-        process.wait_until(lambda: process.exit_code == 0, seconds_max=COMMAND_SECONDS_MAX)
-        return log.read_text()
+        done = subprocess.run(
+            [sys.executable, "-m", f"services.{service}", *words],
+            env=self.environment(service, service),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS_MAX,
+        )
+        if done.returncode != 0:
+            raise CannotRun(f"{name} ended with exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
 
     def environment(self, service: str, name: str) -> dict[str, str]:
         """Every variable that a process of this service is given."""
