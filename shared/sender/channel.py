@@ -1,0 +1,57 @@
+"""A channel is a value: all that makes one sender differ from another.
+
+In: a service's `channel.py` builds one `Channel[M]`. Out: the runtime (`shared.sender.service`)
+runs it. A provider with the wrong message type is reported by mypy at the registry line.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from shared.events.contact import ContactTask
+from shared.sender.provider import Provider
+
+M = TypeVar("M", bound="Message")
+
+
+class Message(Protocol):
+    """What the runtime needs of any channel's composed message."""
+
+    @property
+    def text(self) -> str:
+        """The rendered words, as the debtor reads them (sealed for the ledger)."""
+
+    @property
+    def segments(self) -> int:
+        """How many units the provider bills and the carrier carries."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reply means. `confident` False asks for a human.
+
+    `promise_amount` is in minor units of the contact's currency (hundredths, as people write it).
+    """
+
+    intent: str
+    confident: bool
+    right_party: bool = False
+    promise_amount: int | None = None
+    promise_date: date | None = None
+
+
+class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
+    """One channel of one sender service.
+
+    `compose` renders a task with its template's text into `M` and raises `RenderError`;
+    `is_opt_out` is the quick look at a reply's words that runs before anything else in a webhook;
+    `read_reply(text, today)` gives the intent.
+    """
+
+    name: str
+    service: str
+    compose: Callable[[ContactTask, str], M]
+    providers: Mapping[str, Provider[M]]
+    is_opt_out: Callable[[str], bool]
+    read_reply: Callable[[str, date], Reading]

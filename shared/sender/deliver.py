@@ -1,0 +1,300 @@
+"""Deliver: tasks from their lanes, claimed in one statement, called, recorded.
+
+In: lanes of tasks. Out: provider calls, each behind a committed row, and their outcomes. One loop
+claims as many tasks as there are free calls now, so that each call begins within a second of its
+claim and a kill leaves few unknowns; calls run beside it without a barrier; a second loop records
+whatever has finished. Under load both take larger batches by themselves.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from uuid import UUID
+
+from shared.clock import Clock
+from shared.events.contact import Reason
+from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, outbox
+from shared.sender.attempts import Attempt, State
+from shared.sender.calling import Call, Caller
+from shared.sender.facts import Fact, Facts
+from shared.sender.holds import Holds
+from shared.sender.lanes import Lanes
+from shared.sender.picking import PERMIT_SECONDS_MIN, HandBack, Picker
+from shared.sender.provider import Account
+from shared.sender.recording import Outcome, Recorder
+from shared.sender.store import claims, outcomes, partitions
+from shared.sender.store.claims import Candidate, Verdict
+from shared.sender.throttle import Throttle
+from shared.telemetry import logs, metrics
+
+IDLE_SECONDS = 0.05  # how often lanes that wait for a permit or a hold feed are looked at
+OUTAGE_SECONDS = 0.5  # a database that is away is asked again
+
+Picks = Sequence[tuple[Candidate, Account | None]]
+
+_log = logs.get_logger(__name__)
+
+
+class Deliverer:
+    """The two loops that turn tasks into contacts."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        clock: Clock,
+        picker: Picker,
+        caller: Caller,
+        recorder: Recorder,
+        throttle: Throttle,
+        holds: Holds,
+        facts: Facts,
+        lanes: Lanes,
+        owner: UUID,
+        calls_max: int,
+        published: Callable[[], None],
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._picker = picker
+        self._caller = caller
+        self._recorder = recorder
+        self._throttle = throttle
+        self._holds = holds
+        self._facts = facts
+        self._lanes = lanes
+        self._owner = owner
+        self._calls_max = calls_max
+        self._published = published
+        self._work = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._outcomes: list[Outcome] = []
+        self._calling = 0
+        self._days: set[date] = set()
+        self.in_flight: dict[tuple[UUID, int], Call] = {}
+        self.called_total = 0
+        self.settled_total = 0
+
+    def wake(self) -> None:
+        """Look at the lanes now."""
+        self._work.set()
+
+    def pending(self) -> int:
+        """Calls in flight and outcomes not recorded yet."""
+        return len(self.in_flight)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`; then let calls in flight end, and record them."""
+        async with asyncio.TaskGroup() as group:
+            ended = asyncio.Event()
+            recording = group.create_task(self._record_all(ended))
+            try:
+                while not stop.is_set():
+                    if not await self._cycle_safely(group):
+                        await self._rest()
+                while self._calling:
+                    await self._rest()
+            finally:
+                ended.set()
+                self._finished.set()
+            await recording
+
+    async def _rest(self) -> None:
+        self._work.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._work.wait(), IDLE_SECONDS)
+
+    async def _cycle_safely(self, group: asyncio.TaskGroup) -> bool:
+        if not self._lanes.waiting:
+            return False
+        try:
+            return await self._cycle(group)
+        except TRANSIENT_ERRORS as error:
+            metrics.SENDER_DATABASE_FAILURES.inc()
+            _log.warning("claim_postponed", error_type=type(error).__name__)
+            await asyncio.sleep(OUTAGE_SECONDS)
+            return False
+
+    async def _cycle(self, group: asyncio.TaskGroup) -> bool:
+        """Hand back what has waited too long, claim what can be called now; say if anything moved."""
+        picked = await self._picker.pick(
+            free=self._calls_max - self._calling,
+            calls_max=self._calls_max,
+            gate_open=self._holds.current(),
+        )
+        try:
+            await self._hand_back(picked.backs)
+            picked.backs = []
+            claimed_at = time.monotonic()
+            verdicts = await self._decide([each for each, _ in picked.candidates])
+        except BaseException:
+            self._lanes.put_back(picked.works())
+            raise
+        self._start(group, verdicts, picked.candidates, claimed_at)
+        early = [_too_early(each) for each in verdicts if each.verdict == "EARLY"]
+        try:
+            await self._hand_back(early)
+        except BaseException:
+            self._lanes.put_back([each.work for each in early])
+            raise
+        return bool(verdicts)
+
+    async def _decide(self, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """Claim in one statement, with the facts of what the claim itself ends."""
+        if not candidates:
+            return []
+        async with self._pool.acquire() as conn:
+            await self._ensure_days(conn, candidates)
+            async with claims.hot_transaction(conn):
+                verdicts = await claims.claim(conn, candidates, self._owner)
+                await outbox.append(conn, self._endings(verdicts))
+        self._clock.observe(verdicts[0].law, verdicts[0].machine)
+        return verdicts
+
+    async def _ensure_days(self, conn: Connection, candidates: Iterable[Candidate]) -> None:
+        days = {each.work.ends_on for each in candidates}
+        if not days <= self._days:
+            async with conn.transaction():
+                await partitions.ensure(conn, "attempt", days)
+            self._days |= days
+
+    def _endings(self, verdicts: Iterable[Verdict]) -> list[Fact]:
+        facts = []
+        for verdict in verdicts:
+            law, machine = verdict.law, verdict.machine
+            if verdict.verdict in {State.CANCELLED, State.EXPIRED}:
+                state, why = State(verdict.verdict), _why(verdict)
+                facts.append(
+                    self._facts.ended(_attempt(verdict), state, why, law=law, machine=machine)
+                )
+            elif verdict.verdict == State.INVALID:
+                fault = verdict.candidate.work.fault
+                facts.append(
+                    self._facts.attempted(
+                        _attempt(verdict), State.INVALID, error=fault, law=law, machine=machine
+                    )
+                )
+        return facts
+
+    def _start(
+        self, group: asyncio.TaskGroup, verdicts: Sequence[Verdict], picks: Picks, claimed_at: float
+    ) -> None:
+        """Start the calls of what was claimed; settle the rest."""
+        accounts = {each.work.task.contact_id: account for each, account in picks}
+        ended = False
+        for verdict in verdicts:
+            account = accounts[verdict.candidate.work.task.contact_id]
+            metrics.SENDER_CLAIMS.labels(verdict.verdict.lower()).inc()
+            if verdict.verdict != "EARLY":
+                verdict.candidate.work.settle()
+                self.settled_total += 1
+            if verdict.verdict == State.CLAIMED and account is not None:
+                call = Call(_attempt(verdict), verdict.candidate, account, claimed_at)
+                self.in_flight[call.attempt.contact_id, call.attempt.n] = call
+                self._calling += 1
+                group.create_task(self._call(call))
+                continue
+            ended = True
+            if account is not None:
+                self._throttle.give_back(account, 1)
+                self._lanes.lane(account.tenant_id, account.account_id).breaker.abandon_probe()
+        if ended:
+            self._published()
+
+    async def _call(self, call: Call) -> None:
+        result = await self._caller.call(call)
+        work = call.candidate.work
+        segments = work.message.segments if work.message is not None else None
+        self._outcomes.append(
+            Outcome(attempt=call.attempt, work=work, result=result, segments=segments)
+        )
+        self._calling -= 1
+        self._finished.set()
+        self._work.set()
+        await self._caller.slow_down(call, result)
+
+    async def _record_all(self, ended: asyncio.Event) -> None:
+        while not ended.is_set() or self._outcomes:
+            await self._finished.wait()
+            self._finished.clear()
+            batch, self._outcomes = self._outcomes, []
+            if batch:
+                await self._record(batch)
+
+    async def _record(self, batch: list[Outcome]) -> None:
+        """Record a batch, however long the database is away: outcomes are never dropped."""
+        while True:
+            try:
+                await self._recorder.record(batch, self._clock.law_now())
+            except TRANSIENT_ERRORS as error:
+                metrics.SENDER_DATABASE_FAILURES.inc()
+                _log.warning("outcomes_postponed", count=len(batch), error_type=type(error).__name__)
+                await asyncio.sleep(OUTAGE_SECONDS)
+            else:
+                break
+        for outcome in batch:
+            self.in_flight.pop((outcome.attempt.contact_id, outcome.attempt.n), None)
+        self.called_total += len(batch)
+        self._published()
+
+    async def _hand_back(self, backs: Sequence[HandBack]) -> None:
+        """State `contact.deferred`: the task stays dispatched and comes again with its permit."""
+        if not backs:
+            return
+        law, machine = self._clock.law_now(), self._clock.machine_now()
+        facts = [
+            self._facts.deferred(
+                each.work.task,
+                each.reason,
+                until=law + timedelta(seconds=each.seconds),
+                law=law,
+                machine=machine,
+                traceparent=each.work.traceparent,
+            )
+            for each in backs
+        ]
+        retried = [each.work.task.contact_id for each in backs if each.work.retry]
+        async with self._pool.transaction() as conn:
+            await outbox.append(conn, facts)
+            if retried:
+                await outcomes.forget_retries(conn, retried)
+        self._published()
+        for each in backs:
+            each.work.settle()
+            metrics.SENDER_HANDED_BACK.labels(each.reason.rule).inc()
+        self.settled_total += len(backs)
+
+
+def _attempt(verdict: Verdict) -> Attempt:
+    task = verdict.candidate.work.task
+    return Attempt(
+        contact_id=task.contact_id,
+        n=verdict.n,
+        ends_on=verdict.candidate.work.ends_on,
+        debtor_id=task.debtor_id,
+        tenant_id=task.tenant_id,
+        account_id=task.account_id,
+        provider=verdict.candidate.provider,
+        frame=claims.frame_of(verdict.candidate),
+        tries=verdict.tries,
+        not_after=task.permit.not_after,
+    )
+
+
+def _why(verdict: Verdict) -> Reason:
+    if verdict.hold_id is None or verdict.verdict == State.EXPIRED:
+        return Reason(rule="permit_interval", verdict="over")
+    inputs = {
+        "hold_id": str(verdict.hold_id),
+        "scope": verdict.scope or "",
+        "reason": verdict.reason or "",
+    }
+    return Reason(rule="hold", version=str(verdict.version), verdict="held", inputs=inputs)
+
+
+def _too_early(verdict: Verdict) -> HandBack:
+    opens = verdict.candidate.work.task.permit.not_before
+    seconds = max(PERMIT_SECONDS_MIN, (opens - verdict.law).total_seconds())
+    return HandBack(verdict.candidate.work, Reason(rule="window_not_open"), seconds)

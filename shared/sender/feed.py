@@ -1,0 +1,250 @@
+"""The task feed: Kafka records in, tasks in their lanes, offsets that move when it is safe.
+
+In: `contact.tasks.<channel>.v1`. Out: `Work` for `deliver`, close requests for `closing`, and
+unreadable records in the dead letters (and as INVALID attempts when their contact can be named).
+An offset moves when every record before it has a row or a fact; redelivery is harmless, because
+the claim refuses what it has seen.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from shared.clock import Clock
+from shared.events.contact import CloseRequested, ContactTask, Permit
+from shared.events.envelope import Envelope, UnreadableEvent, decode
+from shared.kafka.consumer import GroupConsumer
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.errors import PublishFailed, StopPartition
+from shared.kafka.records import Record, TopicPartition
+from shared.postgres import TRANSIENT_ERRORS
+from shared.sender.attempts import Ticket, Work
+from shared.sender.errors import ErrorKind
+from shared.sender.lanes import Lanes
+from shared.sender.store.endings import Close
+from shared.telemetry import logs, metrics
+
+FETCH_RECORDS_MAX = 1_000  # one decode pass; about half a megabyte
+FETCH_WAIT_MS = 100  # idle polls are cheap, and offsets are noted at each
+WAITING_TASKS_MAX = 4_000  # in hand before fetching pauses: about two seconds at full speed
+ROOM_SECONDS = 0.01  # how often a full house looks for room
+RETRY_SECONDS = 0.5  # a database or broker that is away is asked again
+WINDOW_AHEAD_MAX = timedelta(days=60)  # a permit ends within days; further away it is nonsense
+TASK = "contact.task.v1"
+CLOSE_REQUESTED = "contact.close_requested.v1"
+
+_log = logs.get_logger(__name__)
+
+
+class Salvage(msgspec.Struct, frozen=True):
+    """As much of an unreadable task as lets its contact be ended."""
+
+    contact_id: UUID
+    debtor_id: UUID
+    tenant_id: str
+    portfolio_id: str
+    channel: str
+    permit: Permit
+
+
+class Tickets:
+    """Which offsets may move: per partition, the settled records at the front of the line."""
+
+    def __init__(self) -> None:
+        self._lines: dict[TopicPartition, deque[Ticket]] = {}
+
+    def issue(self, record: Record) -> Ticket:
+        """Return the ticket of a fetched record."""
+        partition = (record.topic, record.partition)
+        ticket = Ticket(partition, record.offset)
+        self._lines.setdefault(partition, deque()).append(ticket)
+        return ticket
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition whose front was settled since the last call."""
+        moved: dict[TopicPartition, int] = {}
+        for partition, line in self._lines.items():
+            while line and line[0].settled:
+                moved[partition] = line.popleft().offset + 1
+        return moved
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Drop the lines of partitions that are not ours any more."""
+        for partition in partitions:
+            self._lines.pop(partition, None)
+
+
+class TaskFeed:
+    """One loop: fetch, decode, hand on, note offsets."""
+
+    def __init__(
+        self,
+        *,
+        consumer: GroupConsumer,
+        lanes: Lanes,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        retention: timedelta,
+        arrived: Callable[[], None],
+        close: Callable[[list[Close]], Awaitable[None]],
+    ) -> None:
+        self._consumer = consumer
+        self._lanes = lanes
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._retention = retention
+        self._arrived = arrived
+        self._close = close
+        self._tickets = Tickets()
+        self.fetched_total = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Feed until `stop`; what is in hand then is delivered again to whoever comes next."""
+        await self._consumer.start(None, self.on_revoked)
+        try:
+            while not stop.is_set():
+                await self._consumer.commit(self._tickets.positions())
+                if self._lanes.waiting >= WAITING_TASKS_MAX:
+                    await asyncio.sleep(ROOM_SECONDS)
+                    continue
+                batches = await self._consumer.fetch(FETCH_RECORDS_MAX, FETCH_WAIT_MS)
+                for records in batches.values():
+                    await self._take(records, stop)
+        finally:
+            await self._consumer.commit(self._tickets.positions())
+            await self._consumer.stop()
+
+    def pending(self) -> int:
+        """Tasks fetched and not yet claimed or handed back."""
+        return self._lanes.waiting
+
+    async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Let go of partitions: what is waiting is somebody else's, what is claimed stays ours."""
+        await self._consumer.commit(self._tickets.positions())
+        self._lanes.drop(lambda work: work.ticket is not None and work.ticket.partition in partitions)
+        self._tickets.forget(partitions)
+
+    async def _take(self, records: list[Record], stop: asyncio.Event) -> None:
+        now = time.monotonic()
+        closes: list[tuple[Close, Ticket]] = []
+        for record in records:
+            ticket = self._tickets.issue(record)
+            try:
+                task = self._decoded(record)
+            except UnreadableEvent as error:
+                await self._bury(record, ticket, error, stop)
+                continue
+            if isinstance(task, Close):
+                closes.append((task, ticket))
+            else:
+                task.received_at = now
+                task.ticket = ticket
+                self._lanes.add(task)
+        self.fetched_total += len(records)
+        metrics.SENDER_TASKS_FETCHED.inc(len(records))
+        self._arrived()
+        if closes:
+            await self._end([close for close, _ in closes], stop)
+            for _, ticket in closes:
+                ticket.settled = True
+
+    def _decoded(self, record: Record) -> Work | Close:
+        event = Envelope.from_record(record.headers, record.value)
+        if event.type == CLOSE_REQUESTED:
+            request = decode(event.data, CloseRequested)
+            self._check_window(request.permit)
+            return Close(request=request, traceparent=event.traceparent)
+        if event.type != TASK:
+            msg = f"unknown type {event.type[:80]} on a task topic"
+            raise UnreadableEvent(msg)
+        task = decode(event.data, ContactTask)
+        self._check_window(task.permit)
+        return Work(task=task, raw=event.data, traceparent=event.traceparent, received_at=0.0)
+
+    def _check_window(self, permit: Permit) -> None:
+        law = self._clock.law_now()
+        times = (permit.issued_at, permit.not_before, permit.not_after)
+        if any(each.tzinfo is None for each in times) or permit.not_before >= permit.not_after:
+            msg = "the permit's interval is empty or its times are naive"
+            raise UnreadableEvent(msg)
+        if not law - self._retention < permit.not_after < law + WINDOW_AHEAD_MAX:
+            msg = "the permit's window lies beyond what attempts are kept for"
+            raise UnreadableEvent(msg)
+
+    async def _bury(
+        self, record: Record, ticket: Ticket, error: UnreadableEvent, stop: asyncio.Event
+    ) -> None:
+        """Bury an unreadable record; when its contact can be named, end that, too."""
+        while not stop.is_set():
+            try:
+                await self._dead_letters.bury(record, str(error), error)
+            except StopPartition as reason:
+                _log.critical("task_partition_stopped", topic=record.topic, reason=str(reason))
+                self._consumer.pause([(record.topic, record.partition)])
+                return
+            except PublishFailed:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            break
+        metrics.SENDER_TASKS_UNREADABLE.inc()
+        salvaged = self._salvaged(record.value)
+        if salvaged is None:
+            ticket.settled = not stop.is_set()
+        else:
+            salvaged.ticket = ticket
+            self._lanes.add(salvaged)
+
+    def _salvaged(self, value: bytes | None) -> Work | None:
+        try:
+            found = msgspec.json.decode(value or b"", type=Salvage)
+            self._check_window(found.permit)
+        except (msgspec.DecodeError, UnicodeDecodeError, UnreadableEvent):
+            return None
+        return Work(
+            task=_stub(found),
+            raw=b"",
+            traceparent=None,
+            received_at=time.monotonic(),
+            fault=ErrorKind.TASK_UNREADABLE.value,
+        )
+
+    async def _end(self, closes: list[Close], stop: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._close(closes)
+            except TRANSIENT_ERRORS as error:
+                _log.warning("close_postponed", error_type=type(error).__name__)
+                if stop.is_set():
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+
+
+
+def _stub(found: Salvage) -> ContactTask:
+    return ContactTask(
+        contact_id=found.contact_id,
+        debtor_id=found.debtor_id,
+        tenant_id=found.tenant_id,
+        portfolio_id=found.portfolio_id,
+        channel=found.channel,
+        address="",
+        locale="",
+        account_id="",
+        template_id="",
+        template_version=0,
+        content_class="",
+        step_key="",
+        stage=0,
+        items=(),
+        values={},
+        subjects=(),
+        permit=found.permit,
+    )

@@ -1,0 +1,147 @@
+"""What a provider adapter is: send, authenticate, read_webhook, and what it can do.
+
+In: a composed message (`M`) and the account it goes out on. Out: `Accepted`, `Refused` or
+`Unknown`, and normalised receipts and replies. An adapter is one file; it speaks HTTP through the
+client it is given and knows nothing of Kafka, PostgreSQL, holds or retries.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import aiohttp
+import msgspec
+
+from shared.events.configuration import SenderAccount
+from shared.events.states import ContactState
+from shared.sender.errors import ErrorKind, SendError
+
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider offers to make an unknown outcome known; the runtime asks, never guesses.
+
+    `idempotency_key_seconds` is the lifetime of a key (None: no keys); `look_up` says that a
+    message can be found by our reference; `echoes_reference` that receipts carry it;
+    `callback_per_message` that each message names its own callback URL; `validity` that the
+    provider stops trying by itself when the window ends.
+    """
+
+    idempotency_key_seconds: int | None = None
+    look_up: bool = False
+    echoes_reference: bool = False
+    callback_per_message: bool = False
+    validity: bool = False
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A sender account with its secrets resolved; lives only as long as the batch that uses it."""
+
+    tenant_id: str
+    account_id: str
+    settings: SenderAccount
+    credentials: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Name the account, never its secrets."""
+        return f"Account({self.tenant_id}/{self.account_id})"
+
+    __str__ = __repr__
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """The circumstances of one call: where receipts go, and until when the message may live."""
+
+    callback_url: str
+    validity_seconds: int
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider took the message; `provider_ref` is its name for it."""
+
+    provider_ref: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Certain: the provider did not take the message."""
+
+    error: SendError
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The message may have been taken; `why` is a short code. Never sent again blindly."""
+
+    why: str
+
+
+SendResult = Accepted | Refused | Unknown
+
+
+class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery report, normalised. `state` is None for words that move nothing (unknown ones).
+
+    `error` is set on negative reports; `provider_word` keeps the provider's own status.
+    """
+
+    provider_ref: str
+    provider_word: str
+    state: ContactState | None
+    code: str | None = None
+    error: ErrorKind | None = None
+    provider_at: datetime | None = None
+
+
+class InboundReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A message from a person: who wrote (their address), to which sender, and what."""
+
+    provider_ref: str
+    from_address: str
+    to_address: str
+    text: str
+
+
+WebhookEvent = StatusReceipt | InboundReply
+
+
+class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook as it came: the public URL it was sent to, its headers (lower case), raw body."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class WebhookAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider wants to hear once its webhook is stored."""
+
+    body: bytes
+    content_type: str
+
+
+class UnreadableWebhookError(ValueError):
+    """An authentic webhook that cannot be understood; stored raw, counted, never applied."""
+
+
+class Provider(Protocol[M_contra]):
+    """One vendor on one channel. `M` is the channel's message type."""
+
+    name: str
+    capabilities: Capabilities
+    webhook_answer: WebhookAnswer
+    credential_names: Sequence[str]
+
+    async def send(
+        self,
+        client: aiohttp.ClientSession,
+        account: Account,
+        message: M_contra,
+        sending: Sending,
+    ) -> SendResult:
+        """Make one call. Raises only aiohttp's errors and TimeoutError; `calls` classifies them."""
+
+    def authenticate(self, request: WebhookRequest, account: Account) -> bool:
+        """Say whether the provider itself sent this (raw bytes, constant time, every live secret)."""
+
+    def read_webhook(self, body: bytes) -> Sequence[WebhookEvent]:
+        """Normalise the body of a webhook; raise `UnreadableWebhookError` when it makes no sense."""

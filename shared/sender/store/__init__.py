@@ -1,0 +1,1 @@
+"""Every SQL statement a sender runs, one function per question; transactions belong to callers."""

@@ -1,0 +1,277 @@
+"""The door for providers: verify, obey a STOP, store raw, answer; understand afterwards.
+
+In: `POST /webhooks/{provider}/{tenant_id}/{account_id}`, receipts and replies alike. Out: the raw
+webhook in `receipt`, committed before the answer (group commit), with the hold of an opt-out in
+the same transaction; then the events go to `receipts.Interpreter`. The signature is checked over
+the raw bytes and the public URL; nothing else is believed before it.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.clock import Clock
+from shared.events import envelope, identities
+from shared.events.envelope import Envelope
+from shared.events.hold import Hold
+from shared.http.edge import RawRoute, raw_route
+from shared.http.problems import Problem
+from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
+from shared.privacy import address_subject
+from shared.sender.callbacks import Callback, Callbacks
+from shared.sender.channel import Channel
+from shared.sender.credentials import Accounts
+from shared.sender.errors import CredentialError
+from shared.sender.holds import HOLD_CHANGED, Holds
+from shared.sender.provider import (
+    Account,
+    InboundReply,
+    Provider,
+    UnreadableWebhookError,
+    WebhookEvent,
+    WebhookRequest,
+)
+from shared.sender.store import holds as hold_store
+from shared.sender.store import receipts
+from shared.sender.store.receipts import RawReceipt
+from shared.telemetry import logs, metrics
+
+PATH = "/webhooks/{provider}/{tenant_id}/{account_id}"
+BODY_BYTES_MAX = 262_144  # a webhook has one or two kilobytes; batches of a few hundred fit, too
+STORED_AT_ONCE_MAX = 500  # webhooks of one commit
+OPERATION = {
+    "summary": "Delivery receipts and replies from a provider, signed by it",
+    "tags": ["webhooks"],
+    "responses": {
+        "200": {"description": "stored"},
+        "403": {"description": "the signature is wrong"},
+        "404": {"description": "no such account"},
+        "413": {"description": "larger than 256 KiB"},
+        "503": {"description": "not stored: send it again"},
+    },
+}
+
+_log = logs.get_logger(__name__)
+
+
+class Arrived(msgspec.Struct, kw_only=True):
+    """An authentic webhook: raw, and as far as it was understood."""
+
+    raw: RawReceipt
+    events: tuple[WebhookEvent, ...]
+    holds: tuple[Hold, ...] = ()
+
+
+class Webhooks:
+    """Takes webhooks in."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        channel: Channel[Any],
+        accounts: Accounts,
+        callbacks: Callbacks,
+        clock: Clock,
+        pool: Pool,
+        holds: Holds,
+        address_key: bytes,
+        arrived: Callable[[Arrived], None],
+        hold_placed: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._channel = channel
+        self._accounts = accounts
+        self._callbacks = callbacks
+        self._clock = clock
+        self._pool = pool
+        self._holds = holds
+        self._address_key = address_key
+        self._arrived = arrived
+        self._hold_placed = hold_placed
+        self._writer = BatchWriter(self._store, STORED_AT_ONCE_MAX)
+
+    def route(self) -> RawRoute:
+        """Return the one route; the provider's signature is its authentication."""
+        return raw_route(PATH, self.take, public=True, operation=OPERATION)
+
+    async def close(self) -> None:
+        """Store what is in hand and take nothing more."""
+        await self._writer.close()
+
+    def pending(self) -> int:
+        """Webhooks taken in and not stored yet."""
+        return self._writer.pending()
+
+    async def take(self, request: Request) -> Response:
+        """Answer one webhook."""
+        provider, account = self._addressed(request.path_params)
+        body = await _body(request)
+        webhook = WebhookRequest(
+            url=self._public_url(request),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+        callback = self._authentic(provider, account, webhook, request)
+        arrived = self._understood(provider, account, webhook, callback)
+        if arrived.holds:
+            self._holds.remember(arrived.holds)  # obeyed before anything can go wrong
+        try:
+            new = await self._writer.submit(arrived)
+        except TRANSIENT_ERRORS as error:
+            metrics.SENDER_WEBHOOKS.labels("not_stored").inc()
+            _log.error("webhook_not_stored", error_type=type(error).__name__)
+            detail = "The webhook could not be stored; send it again."
+            raise Problem(503, detail=detail, headers={"Retry-After": "5"}) from error
+        metrics.SENDER_WEBHOOKS.labels("stored" if new else "repeated").inc()
+        answer = provider.webhook_answer
+        return Response(answer.body, 200, media_type=answer.content_type)
+
+    def _addressed(self, path: Mapping[str, Any]) -> tuple[Provider[Any], Account]:
+        provider = self._channel.providers.get(path["provider"])
+        try:
+            account = self._accounts.get(unquote(path["tenant_id"]), unquote(path["account_id"]))
+        except CredentialError as error:
+            _log.error("credential_missing", account_id=path["account_id"], reason=str(error))
+            detail = "The account's secrets are not available now; send it again."
+            raise Problem(503, detail=detail, headers={"Retry-After": "30"}) from error
+        if provider is None or account is None or account.settings.provider != provider.name:
+            metrics.SENDER_WEBHOOKS.labels("no_account").inc()
+            raise Problem(404, detail="There is no such account at this provider.")
+        return provider, account
+
+    def _public_url(self, request: Request) -> str:
+        raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        return self._callbacks.public(raw_path.decode("latin-1").partition("?")[0], query)
+
+    def _authentic(
+        self, provider: Provider[Any], account: Account, webhook: WebhookRequest, request: Request
+    ) -> Callback | None:
+        """Return the attempt that the URL names, if any; raise 403 for what is not genuine."""
+        if not provider.authenticate(webhook, account):
+            metrics.SENDER_WEBHOOKS.labels("forged").inc()
+            raise Problem(403, detail="The webhook's signature is missing or wrong.")
+        try:
+            return self._callbacks.read(
+                account.tenant_id, account.account_id, dict(request.query_params)
+            )
+        except ValueError:
+            metrics.SENDER_WEBHOOKS.labels("forged").inc()
+            raise Problem(403, detail="The callback URL was not made by this service.") from None
+
+    def _understood(
+        self,
+        provider: Provider[Any],
+        account: Account,
+        webhook: WebhookRequest,
+        callback: Callback | None,
+    ) -> Arrived:
+        now = self._clock.machine_now()
+        raw = RawReceipt(
+            receipt_id=receipt_id(account, webhook),
+            received_on=now.date(),
+            received_at=now,
+            tenant_id=account.tenant_id,
+            account_id=account.account_id,
+            provider=provider.name,
+            contact_id=callback.contact_id if callback else None,
+            n=callback.n if callback else None,
+            ends_on=callback.ends_on if callback else None,
+            body=webhook.body,
+        )
+        try:
+            events = tuple(provider.read_webhook(webhook.body))
+        except UnreadableWebhookError as error:
+            metrics.SENDER_WEBHOOKS.labels("unreadable").inc()
+            _log.error("webhook_unreadable", provider=provider.name, reason=str(error))
+            events = ()
+        holds = [
+            self._stop(event, raw)
+            for event in events
+            if isinstance(event, InboundReply) and self._channel.is_opt_out(event.text)
+        ]
+        return Arrived(raw=raw, events=events, holds=tuple(holds))
+
+    def _stop(self, reply: InboundReply, raw: RawReceipt) -> Hold:
+        subject = address_subject(
+            self._address_key, raw.tenant_id, self._channel.name, reply.from_address
+        )
+        return Hold(
+            hold_id=identities.hold_id(raw.receipt_id, "address", subject),
+            tenant_id=raw.tenant_id,
+            scope="address",
+            subject=subject,
+            reason="opted_out",
+            version=1,
+            state="active",
+            placed_at=raw.received_at,
+            origin=self._service,
+        )
+
+    async def _store(self, batch: list[Arrived]) -> list[bool]:
+        """Write a batch of webhooks and the holds in them; then let them be understood."""
+        placed = [hold for each in batch for hold in each.holds]
+        async with self._pool.transaction() as conn:
+            new = await receipts.store(conn, [each.raw for each in batch])
+            if placed:
+                await hold_store.upsert(conn, placed)
+                await outbox.append_to_lane(conn, [self._published(hold) for hold in placed])
+        if placed:
+            metrics.SENDER_OPT_OUTS.inc(len(placed))
+            self._hold_placed()
+        results = []
+        for each in batch:
+            fresh = each.raw.receipt_id in new
+            new.discard(each.raw.receipt_id)
+            results.append(fresh)
+            if fresh:
+                self._arrived(each)
+        return results
+
+    def _published(self, hold: Hold) -> Envelope:
+        return hold_envelope(hold, f"regua/{self._service}")
+
+
+def hold_envelope(hold: Hold, source: str) -> Envelope:
+    """Return a hold as it travels on the lane."""
+    return Envelope(
+        id=identities.fact_id(hold.hold_id, HOLD_CHANGED, str(hold.version)),
+        type=HOLD_CHANGED,
+        source=source,
+        time=hold.placed_at,
+        key=str(hold.hold_id),
+        tenant_id=hold.tenant_id,
+        data=envelope.encode(hold),
+    )
+
+
+def receipt_id(account: Account, webhook: WebhookRequest) -> UUID:
+    """Identity of a webhook: the same bytes to the same URL are the same webhook."""
+    digest = hashlib.sha256(webhook.url.encode() + b"\x1f" + webhook.body).hexdigest()
+    return uuid5(NAMESPACE_URL, f"{account.tenant_id}\x1f{account.account_id}\x1f{digest}")
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+        raise _too_large()
+    body = await request.body()
+    if len(body) > BODY_BYTES_MAX:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> Problem:
+    metrics.SENDER_WEBHOOKS.labels("too_large").inc()
+    return Problem(
+        413,
+        detail=f"A webhook has at most {BODY_BYTES_MAX} bytes.",
+        headers={"Connection": "close"},
+    )
