@@ -15,7 +15,7 @@ MACHINE = re.compile(
     r"(?<![\w.$}])/(work|home|root|Users)/\w|\b(10|192\.168|172\.1[6-9])\.\d+\.\d+\.\d+"
 )
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".sql", ".json", ".cfg", ".txt", ""}
-SKIPPED = {".git", ".venv", ".regua", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+OURS_THOUGH_HIDDEN = {".ci", ".pre-commit-config.yaml", ".gitignore"}  # other dots: tools' own
 METRIC_TYPES = {"Counter", "Gauge", "Histogram", "Summary"}
 METRICS = ROOT / "shared" / "telemetry" / "metrics.py"
 
@@ -26,8 +26,12 @@ def text_files() -> list[Path]:
         for path in sorted(ROOT.rglob("*"))
         if path.is_file()
         and path.suffix in TEXT_SUFFIXES
-        and not SKIPPED & set(path.relative_to(ROOT).parts)
+        and not any(hidden(part) for part in path.relative_to(ROOT).parts)
     ]
+
+
+def hidden(part: str) -> bool:
+    return part == "__pycache__" or (part.startswith(".") and part not in OURS_THOUGH_HIDDEN)
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
