@@ -33,6 +33,8 @@ class TruthLine(msgspec.Struct, frozen=True):
     attempt_id: str | None = None
     recipient: str | None = None
     message_sid: str | None = None
+    answered: int | None = None
+    reply: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True):

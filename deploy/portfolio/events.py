@@ -53,6 +53,12 @@ class Books:
         """Return what is still owed on a debt."""
         return self._owed[debt_ref]
 
+    def owes(self, phone: str) -> Decimal:
+        """Return what this person still owes in all; zero for a stranger."""
+        debtor = self._by_phone.get(phone)
+        invoices = debtor.invoices if debtor is not None else ()
+        return sum((self._owed[invoice.debt_ref] for invoice in invoices), Decimal(0))
+
     def debtor(self, phone: str) -> Debtor | None:
         """Return who has this number."""
         return self._by_phone.get(phone)
@@ -68,8 +74,7 @@ class Books:
         if debtor is None:
             return []
         due = sorted(debtor.invoices, key=lambda invoice: (invoice.due_date, invoice.debt_ref))
-        total = sum((self._owed[invoice.debt_ref] for invoice in due), Decimal(0))
-        left = (total * Decimal(str(fraction))).quantize(CENT)
+        left = (self.owes(phone) * Decimal(str(fraction))).quantize(CENT)
         events: list[Event] = []
         for invoice in due:
             part = min(left, self._owed[invoice.debt_ref])

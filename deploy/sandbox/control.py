@@ -35,6 +35,14 @@ class ScriptedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intent: str | None = None
 
 
+class ScriptedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A status callback that a test sends now, true or not, for an accepted message."""
+
+    message_sid: str
+    status: str
+    code: int | None = None
+
+
 Route = Callable[[Request], "Answer | Awaitable[Answer]"]
 
 
@@ -54,6 +62,7 @@ class Control:
             (b"GET", "/sandbox/faults"): lambda _: answer({"faults": world.faults.listing()}),
             (b"DELETE", "/sandbox/faults"): self._clear,
             (b"POST", "/sandbox/replies"): self._reply,
+            (b"POST", "/sandbox/receipts"): self._receipt,
             (b"GET", "/sandbox/truth"): self._truth,
             (b"GET", "/sandbox/payments"): self._payments,
             (b"GET", "/v1/progress"): self._progress,
@@ -115,6 +124,14 @@ class Control:
         reply = msgspec.json.decode(request.body, type=ScriptedReply)
         if not self._world.debtors.reply(reply.recipient, reply.text, reply.intent):
             return problem(404, "no message was accepted for this recipient yet")
+        return answer({"status": "sent"}, 202)
+
+    def _receipt(self, request: Request) -> Answer:
+        receipt = msgspec.json.decode(request.body, type=ScriptedReceipt)
+        message = self._world.store.messages.get(receipt.message_sid)
+        if message is None or message.callback_url is None:
+            return problem(404, "no accepted message of this SID asked for callbacks")
+        self._world.webhooks.status(message, receipt.status, receipt.code, lambda _: None)
         return answer({"status": "sent"}, 202)
 
     async def _truth(self, request: Request) -> Answer:

@@ -201,6 +201,18 @@ def test_clock_that_cannot_be_read_is_pending_not_guessed(lawful: Sandbox, clock
     assert len(lawful.truth()) == seen + 2
 
 
+def test_scripted_receipts_contradict(
+    sandbox: Sandbox, receiver: Receiver, eventually: Eventually
+) -> None:
+    sid = send(sandbox, StatusCallback=f"{receiver.url}/s")
+    eventually(lambda: receiver.told(sid) == ["sent", "delivered"])
+    body = {"message_sid": sid, "status": "undelivered", "code": 30003}
+    sandbox.control("POST", "/sandbox/receipts", body)
+    eventually(lambda: receiver.told(sid) == ["sent", "delivered", "undelivered"])
+    missing = {**body, "message_sid": "SM" + "0" * 32}
+    assert sandbox.http.post("/sandbox/receipts", json=missing).status_code == 404
+
+
 def test_truth_beyond_its_bound(tmp_path: Path, eventually: Eventually) -> None:
     for options in ((), ("--truth-file", str(tmp_path / "truth.ndjson"))):
         small = Sandbox("--truth-entries-max", "4", *options)
