@@ -1,0 +1,28 @@
+"""A migrated ledger database, and a pool in it as the service opens it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deploy.local.databases import Database
+from services.contact_ledger.store import feed
+from shared.postgres import Pool, migrate, open_pool
+
+
+@pytest.fixture
+async def ledger_url(fresh_database: Database) -> str:
+    """URL of the ledger's role in a fresh, migrated database."""
+    url = fresh_database.url("contact_ledger")
+    await asyncio.to_thread(migrate.upgrade, "contact_ledger", url)
+    return url
+
+
+@pytest.fixture
+async def pool(ledger_url: str) -> AsyncIterator[Pool]:
+    """The ledger's pool."""
+    opened = await open_pool(ledger_url, service="contact_ledger")
+    async with opened.acquire() as conn:
+        await feed.ensure_generation(conn)
+    yield opened
+    await opened.close()
