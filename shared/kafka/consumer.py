@@ -196,7 +196,7 @@ class GroupConsumer:
         if self._on_assigned is not None and mine:
             try:
                 offsets = await self._on_assigned(mine) or {}
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised after 30 s
                 await self._not_told(error)
                 return False
         self._not_told_since = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from alembic.autogenerate import compare_metadata
@@ -24,6 +25,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.postgres.schema import Xid8
+
 T = TypeVar("T")
 
 LOCK_TIMEOUT = "5s"  # a migration that cannot get its lock fails; it must not queue up writers
@@ -31,6 +34,7 @@ STATEMENT_TIMEOUT = "120s"  # longer work belongs into batches, not into a migra
 MIGRATION_LOCK = 0x7265_6775_6D69  # advisory lock: replicas that start together migrate in turn
 VERSION_TABLE = "alembic_version"
 SENDER_SUFFIX = "_sender"
+_ALEMBIC = Lock()  # Alembic's `op` is one per process
 
 
 class SchemaTooOld(Exception):
@@ -58,7 +62,8 @@ def upgrade(service_name: str, url: str) -> str:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
                 environment.run_migrations()
 
-    _connected(url, work)
+    with _ALEMBIC:
+        _connected(url, work)
     return str(scripts.get_current_head())
 
 
@@ -87,6 +92,7 @@ def differences(service_name: str, url: str, metadata: MetaData) -> list[Any]:
     """
 
     def work(connection: SyncConnection) -> list[Any]:
+        connection.dialect.ischema_names["xid8"] = Xid8  # type: ignore[attr-defined]
         partitions = set(
             connection.execute(
                 text("SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')")
