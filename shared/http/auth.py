@@ -23,7 +23,6 @@ from shared.http.problems import Problem
 
 SCOPES = ("events:write", "config:write", "operator", "read", "admin")
 PLATFORM_TENANT = "*"
-API_KEY_HEADER = "x-api-key"
 API_KEY_CHARS_MAX = 512  # longer is not a key; hashing it would be work for nothing
 STATE_KEY = "regua.principal"
 
