@@ -101,7 +101,7 @@ class _Client:
         self._shown = 0.0
         self.payments = 0
         self.results: list[Json] = []
-        self.settled: list[tuple[str, datetime, datetime]] = []
+        self.settled: dict[str, tuple[datetime, datetime]] = {}
 
     def act(self) -> bool:
         """Post the payments that debtors made since the last tick; say whether there were any."""
@@ -118,8 +118,8 @@ class _Client:
         self.results.extend(self._platform.post_events(iter(events)))
         accepted_at = self._platform.machine_now()
         for phone in {payment["recipient"] for payment in found}:
-            if self._books.settled(phone):
-                self.settled.append((phone, accepted_at, now))
+            if not self._books.owes(phone):
+                self.settled[phone] = (accepted_at, now)
         return bool(events)
 
     def _show(self) -> None:

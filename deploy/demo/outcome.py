@@ -5,18 +5,16 @@ In: the platform's and the sandbox's HTTP, the client's own books and intake's a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from deploy.demo import law
-from deploy.demo.evidence import Accepted, Evidence, LedgerContact, Person, Stop, TruthLine
+from deploy.demo import witness
+from deploy.demo.evidence import Accepted, Evidence, LedgerContact, TruthLine
 from deploy.demo.platform import Json, Platform
 from deploy.demo.report import Summary
 from deploy.portfolio.debtors import BRAZIL, UNITED_STATES, Debtor
-from deploy.portfolio.names import City
-from deploy.sandbox.truth import recipient_digest
 
 PAGE = 1_000
 TITLE = "Regua: {days} days, {debtors} debtors, two portfolios"
@@ -25,7 +23,7 @@ TITLE = "Regua: {days} days, {debtors} debtors, two portfolios"
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What a run began with and what it did: `results` are intake's answers, in order.
 
-    `settled`: (phone, machine time, law time) of payments that left nothing to owe.
+    `settled`: (machine, law time) by phone of the payment that left nothing to owe.
     """
 
     seed: str
@@ -33,7 +31,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     debtors: Sequence[Debtor]
     debts: int
     results: Sequence[Json]
-    settled: Sequence[tuple[str, datetime, datetime]]
+    settled: Mapping[str, tuple[datetime, datetime]]
     begin: datetime
     end: datetime
 
@@ -53,8 +51,12 @@ def evidence(platform: Platform, run: Run) -> Evidence:
         ledger_events=frozenset(event["id"] for event in events),
         contacts=msgspec.convert(contacts, list[LedgerContact], strict=False),
         balance=platform.ledger("/v1/balance")["totals"],
-        people=[_person(debtor, run.seed) for debtor in run.debtors],
-        stops=[*_opt_outs(platform), *_settlements(run)],
+        people=witness.people(run.debtors, run.seed),
+        stops=[
+            *witness.stops_of_replies(truth),
+            *witness.stops_of_consent(run.debtors, run.seed, run.begin),
+            *witness.stops_of_settlement(run.settled, run.seed),
+        ],
         law_end=run.end,
     )
 
@@ -84,46 +86,6 @@ def summary(platform: Platform, run: Run, *, seconds: float) -> Summary:
         debts=run.debts,
         seconds=seconds,
     )
-
-
-def _person(debtor: Debtor, seed: str) -> Person:
-    """The client's knowledge: the places it told, and where the number belongs."""
-    cities = dict.fromkeys((*debtor.cities, debtor.home))
-    return Person(
-        recipient=recipient_digest(seed, debtor.phone),
-        places=tuple(_place(city) for city in cities),
-        past=tuple(at for _, at in debtor.past_contacts),
-    )
-
-
-def _place(city: City) -> law.Place:
-    return law.Place(
-        country=city.country,
-        subdivision=city.subdivision.rpartition("-")[2],
-        zone=city.zone,
-    )
-
-
-def _opt_outs(platform: Platform) -> Iterable[Stop]:
-    """From the provider's witness: who wrote the words, and when our webhook had taken them."""
-    for line in platform.truth():
-        if line["kind"] == "inbound" and line.get("reply") == "opt_out" and line.get("answered"):
-            yield Stop(
-                recipient=line["recipient"],
-                reason="opted out",
-                machine_at=datetime.fromisoformat(line["machine_at"]),
-                law_at=datetime.fromisoformat(line["law_at"]),
-            )
-
-
-def _settlements(run: Run) -> Iterable[Stop]:
-    for phone, machine_at, law_at in run.settled:
-        yield Stop(
-            recipient=recipient_digest(run.seed, phone),
-            reason="paid everything",
-            machine_at=machine_at,
-            law_at=law_at,
-        )
 
 
 def _busiest(platform: Platform) -> str:

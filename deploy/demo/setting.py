@@ -21,7 +21,10 @@ ENVIRONMENT = {"sms_sender": {SID_VARIABLES[account]: sid for account, sid in AC
 NUMBERS = {"br-sms": "+5511940000001", "us-sms": "+12025550142"}
 PROVIDERS = {"br-sms": "twilio", "us-sms": "twilio_compatible"}
 LADDERS = {"br-sms": "br-consumer-standard", "us-sms": "us-third-party"}
-PACKS = {"br-sms": ("br-default", "br-sp"), "us-sms": ("us-federal",)}
+PACKS = {
+    "br-sms": ("br-default", "br-sp", "br-rj", "br-es", "br-am", "br-al"),
+    "us-sms": ("us-federal", "us-ma"),
+}
 
 
 def choices(sandbox_url: str) -> tuple[Choice, Choice]:
@@ -54,7 +57,8 @@ def register_accounts(platform: Platform, stack: Stack, tenant_id: str) -> None:
 
 
 def _account(stack: Stack, tenant_id: str, account_id: str) -> Json:
-    inbound = f"{stack.url('sms_sender')}/inbound/twilio/{tenant_id}/{account_id}"
+    provider = PROVIDERS[account_id]
+    inbound = f"{stack.url('sms_sender')}/webhooks/{provider}/{tenant_id}/{account_id}"
     return {
         "sid": ACCOUNT_SIDS[account_id],
         "token": stack.keys["sandbox_account"],

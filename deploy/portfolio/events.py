@@ -63,11 +63,6 @@ class Books:
         """Return who has this number."""
         return self._by_phone.get(phone)
 
-    def settled(self, phone: str) -> bool:
-        """Say whether this person owes nothing any more."""
-        debtor = self._by_phone.get(phone)
-        return debtor is not None and not any(self._owed[i.debt_ref] for i in debtor.invoices)
-
     def pay(self, phone: str, fraction: float, at: datetime) -> list[Event]:
         """Book a payment of `fraction` of everything that this person owes; return the events."""
         debtor = self._by_phone.get(phone)
