@@ -14,7 +14,7 @@ from services.contact_ledger.opening import Opener
 from services.contact_ledger.recorder import Recorder
 from services.contact_ledger.sealing import KeyCache, KeyWrap
 from services.contact_ledger.settings import LedgerSettings
-from services.contact_ledger.store import feed, months
+from services.contact_ledger.store import feed, keys, months
 from services.contact_ledger.writer import Writer
 from shared.clock import Clock
 from shared.directory import Directory
@@ -27,7 +27,7 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.postgres import TRANSIENT_ERRORS, Pool, migrate, open_pool
+from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, migrate, open_pool
 from shared.privacy import Keyring, Sealer, key_bytes
 from shared.runtime import Service
 from shared.settings import CannotStart
@@ -85,6 +85,7 @@ class Ledger:
         await self._clock.start(pool)
         async with pool.acquire() as conn:
             await feed.ensure_generation(conn)
+            await self._check_keys(conn)
         self._reading.attach(pool)
         await self._check_topics()
         service.add("clock", lambda stop: self._clock.run(pool, stop))
@@ -115,6 +116,13 @@ class Ledger:
             await asyncio.to_thread(migrate.check, self._settings.service_name, url)
         except migrate.SchemaTooOld as error:
             raise CannotStart(str(error)) from None
+
+    async def _check_keys(self, conn: Connection) -> None:
+        """Refuse a wrong LEDGER_KEK at once: it would make unreadable what others still read."""
+        used = await keys.a_kek_in_use(conn)
+        if used is not None and not self._wrap.knows(used):
+            msg = "LEDGER_KEK is not the key that this ledger's data keys are wrapped with"
+            raise CannotStart(msg)
 
     async def _check_topics(self) -> None:
         settings = self._settings

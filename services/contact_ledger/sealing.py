@@ -60,6 +60,10 @@ class KeyWrap:
         self._ciphers = {_key_id(each): AESGCM(each) for each in (*older, kek)}
         self.current_id = _key_id(kek)
 
+    def knows(self, kek_id: str) -> bool:
+        """Say whether this key-encryption key is configured."""
+        return kek_id in self._ciphers
+
     def new_key(self, name: KeyName) -> tuple[bytes, bytes]:
         """Return (data key, the same wrapped for storage)."""
         key = os.urandom(KEY_BYTES)

@@ -62,3 +62,9 @@ async def find_or_make(
         found[name] = made[name][0]
     # Another process was quicker with the rest: theirs are the keys.
     return found | await find(conn, wrap, set(names) - found.keys())
+
+
+async def a_kek_in_use(conn: Connection) -> str | None:
+    """Return the id of a key-encryption key that wraps some data key; None in a new ledger."""
+    found = await conn.fetchval("SELECT kek_id FROM debtor_key WHERE wrapped IS NOT NULL LIMIT 1")
+    return None if found is None else str(found)
