@@ -140,10 +140,10 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _merge(intervals: list[Interval]) -> list[Interval]:
-    """Join intervals that touch or overlap."""
+    """Join intervals that overlap; those that only touch stay apart, so that each has its date."""
     merged: list[Interval] = []
     for interval in sorted(intervals):
-        if merged and interval.open <= merged[-1].close:
+        if merged and interval.open < merged[-1].close:
             merged[-1] = Interval(merged[-1].open, max(merged[-1].close, interval.close))
         else:
             merged.append(interval)

@@ -164,7 +164,7 @@ def resolve(state: DebtorState, portfolio_id: str, rulebook: Rulebook) -> Jurisd
 
 def _resolve(
     places: tuple[Place, ...],
-    phones: tuple[tuple[tuple[str, ...], bool], ...],
+    phones: tuple[tuple[str, ...], ...],
     portfolio: Portfolio,
     rulebook: Rulebook,
 ) -> Jurisdiction:
@@ -189,18 +189,12 @@ def _resolve(
 
 def _zones(
     places: tuple[Place, ...],
-    phones: tuple[tuple[tuple[str, ...], bool], ...],
+    phones: tuple[tuple[str, ...], ...],
     portfolio: Portfolio,
 ) -> tuple[list[str], str | None]:
     """Collect every indicated zone, places first; say what is wrong when there is none."""
-    of_places = [zone for place in places for zone in zones_of_place(place)]
-    precise = [zone for zones, sure in phones if sure for zone in zones]
-    vague = [zone for zones, sure in phones if not sure for zone in zones]
-    names = [*of_places, *precise]
-    if not names or (not of_places and vague):
-        names += vague
-    if any(not zones for zones, _ in phones) and not of_places:
-        return list(dict.fromkeys(names)), "zone_unknown"
+    names = [zone for place in places for zone in zones_of_place(place)]
+    names += [zone for zones in phones for zone in zones]
     if not names and not phones and portfolio.zone is not None:
         names = [portfolio.zone]  # the operator's word, for debtors without phone and place
     return list(dict.fromkeys(names)), None if names else "zone_unknown"

@@ -2,10 +2,11 @@
 
 In: places from the client, phone numbers. Out: zone names. Every indication counts (the law asks for
 a time that is convenient everywhere the data points to). A number whose prefix says no more than a
-country of several clocks (toll-free, Australian mobiles) indicates nothing beside a known place and
-everything without one. `Etc/Unknown` is no zone, and never UTC.
+country of several clocks (toll-free, Australian mobiles) indicates nothing: without a place, nobody
+knows when it is lawful to contact it. `Etc/Unknown` is no zone, and never UTC.
 """
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ UNKNOWN_ZONE = "Etc/Unknown"
 CACHED_PREFIXES = 65_536
 # Calling codes whose mobile numbers carry an area code, so that the prefix table alone answers.
 AREA_CODE_COUNTRIES = ("1", "52", "54", "55")
+JANUARY, JULY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 
 _BR_SAO_PAULO = "AL BA CE DF ES GO MA MG PB PI PR RJ RN RS SC SE SP"
 _US_EASTERN = "CT DC DE GA MA MD ME NC NH NJ NY OH PA RI SC VA VT WV"
@@ -82,8 +84,8 @@ def zones_of_place(place: Place) -> tuple[str, ...]:
     return SUBDIVISION_ZONES.get((place.country, subdivision), ()) if subdivision else ()
 
 
-def zones_of_phone(address: str) -> tuple[tuple[str, ...], bool]:
-    """Return the zones of an E.164 number, and whether its prefix says more than the country."""
+def zones_of_phone(address: str) -> tuple[str, ...]:
+    """Return the zones an E.164 number points to; none when they do not share one area or clock."""
     for code in AREA_CODE_COUNTRIES:
         if address.startswith(code, 1):
             return _by_prefix(address[: TIMEZONE_LONGEST_PREFIX + 1], len(code))
@@ -101,23 +103,30 @@ def zone_info(name: str) -> ZoneInfo | None:
 
 
 @lru_cache(maxsize=CACHED_PREFIXES)
-def _by_prefix(prefix: str, code_digits: int) -> tuple[tuple[str, ...], bool]:
+def _by_prefix(prefix: str, code_digits: int) -> tuple[str, ...]:
     digits = prefix[1:]
-    for length in range(TIMEZONE_LONGEST_PREFIX, code_digits - 1, -1):
+    for length in range(TIMEZONE_LONGEST_PREFIX, code_digits, -1):
         zones = TIMEZONE_DATA.get(digits[:length])
         if zones is not None:
-            return tuple(zones), length > code_digits
-    return (), False
+            return tuple(zones)
+    return ()  # toll-free and the like: the country is all it says
 
 
 @lru_cache(maxsize=CACHED_PREFIXES)
-def _by_library(prefix: str, length: int) -> tuple[tuple[str, ...], bool]:
+def _by_library(prefix: str, length: int) -> tuple[str, ...]:
     """Ask the library about the first number with this prefix: the last digits decide nothing."""
     try:
         number = phonenumbers.parse(prefix.ljust(length, "0"))
     except phonenumbers.NumberParseException:
-        return (), False
+        return ()
     zones = tuple(timezone.time_zones_for_number(number))
-    if zones == (UNKNOWN_ZONE,):
-        return (), False
-    return zones, len(zones) == 1
+    return zones if zones != (UNKNOWN_ZONE,) and _one_clock(zones) else ()
+
+
+def _one_clock(zones: tuple[str, ...]) -> bool:
+    """Say whether the zones read the same in winter and in summer."""
+    known = [zone_info(name) for name in zones]
+    return all(
+        len({moment.astimezone(zone).utcoffset() for zone in known if zone is not None}) == 1
+        for moment in (JANUARY, JULY)
+    )
