@@ -44,6 +44,10 @@ BRAZIL: dict[str, Rules] = {
 }
 UNITED_STATES = Rules(_hours(8, 21), _hours(8, 21), _hours(8, 21), holidays_closed=False)
 
+# At most so many contacts of a debtor within so many local dates: (dates, contacts). Brazil's are
+# the house's own default; the US figure is the house's for messages, which the law leaves open.
+CAPS: dict[str, tuple[tuple[int, int], ...]] = {"BR": ((1, 1), (7, 3)), "US": ((7, 3),)}
+
 # Fixed public holidays of Brazil, nationwide and by state, as (month, day).
 NATIONAL = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (11, 20), (12, 25))
 BY_STATE: dict[str, tuple[tuple[int, int], ...]] = {
@@ -54,6 +58,12 @@ BY_STATE: dict[str, tuple[tuple[int, int], ...]] = {
 GOOD_FRIDAY = timedelta(days=-2)  # from Easter Sunday
 # Movable public holidays of states, from Easter: carnival in RJ, Our Lady of Penha in ES.
 MOVABLE: dict[str, timedelta] = {"RJ": timedelta(days=-47), "ES": timedelta(days=8)}
+
+
+def caps(places: tuple[Place, ...]) -> tuple[tuple[int, int], ...]:
+    """Return every cap, as (dates, contacts), that binds for a person with these places."""
+    countries = dict.fromkeys(place.country for place in places)
+    return tuple(cap for country in countries for cap in CAPS.get(country, ()))
 
 
 def forbidden(at: datetime, places: tuple[Place, ...]) -> str | None:

@@ -18,9 +18,6 @@ from deploy.demo.evidence import CLASSES, Evidence, Item, LedgerContact, Person,
 EXAMPLES_MAX = 5
 STOP_GRACE = timedelta(seconds=5)  # the promise: no call starts later than this after a stop
 CLOSING_GRACE = timedelta(minutes=15)  # a contact is final or unknown this long after its window
-PER_DAY_MAX = 1
-PER_WEEK_MAX = 3
-WEEK_DAYS = 7
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -68,10 +65,7 @@ def verify(evidence: Evidence) -> Verdict:
         unlawful=_findings(
             unknown_recipient=_unknown(calls, evidence.people),
             outside_hours=_outside_hours(calls, evidence.people),
-            above_daily_cap=_above_cap(calls, evidence.people, days=1, maximum=PER_DAY_MAX),
-            above_weekly_cap=_above_cap(
-                calls, evidence.people, days=WEEK_DAYS, maximum=PER_WEEK_MAX
-            ),
+            above_cap=_above_cap(calls, evidence.people),
             after_stop=_after_stop(calls, evidence.stops),
         ),
     )
@@ -178,10 +172,8 @@ def _outside_hours(calls: Sequence[TruthLine], people: Sequence[Person]) -> list
     return found
 
 
-def _above_cap(
-    calls: Sequence[TruthLine], people: Sequence[Person], *, days: int, maximum: int
-) -> list[str]:
-    """Calls that made too many within `days` local dates; wrong only if wrong in every zone."""
+def _above_cap(calls: Sequence[TruthLine], people: Sequence[Person]) -> list[str]:
+    """Calls that made too many within some local dates; wrong only if wrong in every zone."""
     at: dict[str, list[TruthLine]] = defaultdict(list)
     for call in calls:
         at[call.recipient or ""].append(call)
@@ -189,10 +181,12 @@ def _above_cap(
     for person in people:
         for call in at[person.recipient]:
             earlier = [*person.past, *(c.law_at for c in at[person.recipient] if c.seq < call.seq)]
-            if person.places and all(
-                _within(earlier, call.law_at, place, days) >= maximum for place in person.places
-            ):
-                found.append(f"{_name(call)}: number {maximum + 1} or later in {days} days")
+            for days, maximum in law.caps(person.places):
+                if all(
+                    _within(earlier, call.law_at, place, days) >= maximum
+                    for place in person.places
+                ):
+                    found.append(f"{_name(call)}: more than {maximum} in {days} days")
     return found
 
 
