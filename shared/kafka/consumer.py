@@ -24,6 +24,7 @@ from shared.kafka.client import (
     listener,
     new_group_consumer,
 )
+from shared.kafka.commits import Commits
 from shared.kafka.errors import KafkaSilent
 from shared.kafka.records import Record, TopicPartition
 
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 REVOKE_SECONDS_MAX = 5.0  # how long a rebalance waits for work in flight; claims stay safe anyway
 ASSIGN_SECONDS_MAX = 30.0  # a database restarts within it; longer means a fault of the program
-COMMIT_SECONDS_MAX = 3.0  # a commit is for lag metrics only, nothing waits longer for it
 PROBE_INTERVAL_SECONDS = 3.0  # how soon another cluster (an emptied broker) is noticed
 PROBE_SECONDS_MAX = 5.0  # one metadata answer
 FETCH_GRACE_SECONDS = 5.0  # a rebalance may hold a fetch beyond its wait; then it returns empty
@@ -64,10 +64,8 @@ class GroupConsumer:
         self._unread: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._read_to: dict[TopicPartition, int] = {}
-        self._to_commit: dict[TopicPartition, int] = {}
+        self._commits = Commits(self._settings.commit_interval_seconds)
         self._not_told_since: float | None = None
-        self._committing: asyncio.Task[None] | None = None
-        self._committed_at = 0.0
         self._alive_at = 0.0
         self._probed_at = 0.0
         self._pause_seconds = CONNECT_BACKOFF_SECONDS_MIN
@@ -113,7 +111,7 @@ class GroupConsumer:
             if self._assigned and not self._adopted and not await self._adopt(raw):
                 return {}
             batches = await self._poll(raw, max_records, wait_ms)
-            await self._commit_when_due(raw)
+            self._commits.send_when_due(raw)
         except ConnectionFailures as error:
             await self._survive(error)
             return {}
@@ -142,17 +140,17 @@ class GroupConsumer:
         Never raises: the offsets that count are stored with the work. Offsets beyond what this
         assignment read are left out: they belong to a log that is gone.
         """
-        for target, offset in offsets.items():
-            if offset <= self._read_to.get(target, 0):
-                self._to_commit[target] = offset
+        self._commits.note(
+            {t: offset for t, offset in offsets.items() if offset <= self._read_to.get(t, 0)}
+        )
         if self._raw is not None:
-            await self._commit_when_due(self._raw)
+            self._commits.send_when_due(self._raw)
 
     async def stop(self) -> None:
         """Commit what is noted, leave the group, close."""
         raw, self._raw = self._raw, None
         if raw is not None:
-            await self._flush_commits(raw)
+            await self._commits.send(raw)
             await close_quietly(raw.stop())
 
     async def _connect(self) -> RawConsumer:
@@ -171,9 +169,10 @@ class GroupConsumer:
     async def _revoked(self) -> None:
         """Rebalance, first half: runs in aiokafka's coordinator, beside the caller of `fetch`."""
         self._assigned = False
+        self._unread.clear()
         await self._let_go()
         if self._raw is not None:
-            await self._flush_commits(self._raw)
+            await self._commits.send(self._raw)
 
     async def _let_go(self) -> None:
         mine, self._mine = self._mine, frozenset()
@@ -209,7 +208,7 @@ class GroupConsumer:
                 raw.seek(RawPartition(*target), offset)
                 self._read_to[target] = offset
         self._unread.clear()
-        self._to_commit = {k: v for k, v in self._to_commit.items() if k in mine}
+        self._commits.keep_only(mine)
         self._mine = mine
         self._adopted = True
         self.generation += 1
@@ -263,7 +262,7 @@ class GroupConsumer:
         self.cluster_id = found
         mine = self._mine
         await self._let_go()
-        self._to_commit.clear()
+        self._commits.clear()
         self._read_to.clear()
         self._unread = dict.fromkeys(mine, 0)
 
@@ -281,39 +280,13 @@ class GroupConsumer:
         raw = self._raw
         if raw is not None and (_is_dead(raw) or (limit and silent_seconds > limit / 2)):
             self._raw = None
+            await self._let_go()
             await close_quietly(raw.stop())
 
     def _apply_pauses(self) -> None:
         held = self._paused & self.partitions
         if self._raw is not None and held:
             self._raw.pause(*(RawPartition(*each) for each in held))
-
-    async def _commit_when_due(self, raw: RawConsumer) -> None:
-        now = asyncio.get_running_loop().time()
-        if not self._to_commit or now - self._committed_at < self._settings.commit_interval_seconds:
-            return
-        if self._committing is not None and not self._committing.done():
-            return
-        self._committed_at = now
-        loop = asyncio.get_running_loop()
-        self._committing = loop.create_task(self._flush_commits(raw))
-
-    async def _flush_commits(self, raw: RawConsumer) -> None:
-        owned = raw.assignment()
-        offsets = {
-            RawPartition(*target): offset
-            for target, offset in self._to_commit.items()
-            if RawPartition(*target) in owned
-        }
-        self._to_commit = {}
-        if not offsets:
-            return
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                await raw.commit(offsets)
-        except ConnectionFailures as error:
-            # Membership changed, or the brokers are away: redelivery is harmless, go on.
-            log.info("offsets not committed (%s)", type(error).__name__)
 
 
 def _is_dead(raw: RawConsumer) -> bool:

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from shared.events.envelope import Envelope, encode
 from shared.events.hold import COMPLETE_THROUGH_KEY, CompleteThrough
-from shared.kafka import admin
 from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
 from shared.kafka.errors import PublishFailed
@@ -23,7 +22,7 @@ from shared.kafka.producer import Producer
 from shared.kafka.records import Outgoing
 from shared.postgres import leadership, pages
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool
-from shared.postgres.log_loss import LogLost
+from shared.postgres.log_loss import LogLost, rebuild
 from shared.postgres.outbox import headers_from
 
 log = logging.getLogger(__name__)
@@ -211,23 +210,12 @@ class LaneRelay:
         """Make the topics anew and let the service append its live holds again; then go on."""
         log.error("Kafka lost the lane (%s): publishing holds again", reason)
         self._last_mark_offsets.clear()
-        found = await leadership.patiently(conn, self._rebuild())
+        found = await leadership.patiently(
+            conn, rebuild(self._producer, self._layout, self._on_log_lost)
+        )
         await pages.save_cluster(conn, self._table, found)
         self._cluster_id = found
         self._mark_due_at = 0.0
-
-    async def _rebuild(self) -> str:
-        bootstrap = self._producer.bootstrap
-        if self._layout is not None:
-            await admin.ensure_topics(
-                bootstrap,
-                partitions=self._layout.partitions,
-                replication=self._layout.replication,
-                suffix=self._layout.suffix,
-            )
-        if self._on_log_lost is not None:
-            await self._on_log_lost()
-        return await admin.cluster_id(bootstrap)
 
     async def _machine_now(self, conn: Connection) -> datetime:
         instant: datetime = await conn.fetchval("SELECT platform.machine_now()")

@@ -4,9 +4,10 @@ In: the cluster id and the last acknowledged (offset, event id) per partition th
 Out: nothing, or `LogLost` with the reason; the relay then publishes again from what it kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from shared.kafka import admin
+from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
 from shared.kafka.errors import PublishFailed
 from shared.kafka.producer import Producer
@@ -37,6 +38,22 @@ async def inspect(producer: Producer, state: RelayState) -> str:
             msg = f"the log cannot be inspected ({type(error).__name__})"
             raise PublishFailed(msg) from error
     return cluster_id
+
+
+async def rebuild(
+    producer: Producer, layout: Layout | None, on_log_lost: Callable[[], Awaitable[None]] | None
+) -> str:
+    """Make the topics anew, let the service re-publish its state; return the cluster's id."""
+    if layout is not None:
+        await admin.ensure_topics(
+            producer.bootstrap,
+            partitions=layout.partitions,
+            replication=layout.replication,
+            suffix=layout.suffix,
+        )
+    if on_log_lost is not None:
+        await on_log_lost()
+    return await admin.cluster_id(producer.bootstrap)
 
 
 async def _look_at_last_records(bootstrap: str, acks: Mapping[TopicPartition, Ack]) -> None:

@@ -11,14 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from shared.kafka import admin
 from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
 from shared.kafka.errors import PublishFailed
 from shared.kafka.producer import Producer
 from shared.postgres import leadership, outbox, pages, upkeep
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool, Row
-from shared.postgres.log_loss import LogLost, check_advance, inspect
+from shared.postgres.log_loss import LogLost, check_advance, inspect, rebuild
 from shared.postgres.pages import Position, RelayState
 
 log = logging.getLogger(__name__)
@@ -78,6 +77,7 @@ class Relay:
         self._probe_seconds = probe_seconds
         self._wake = asyncio.Event()
         self._unsettled = False
+        self._unsettled_seconds = UNSETTLED_SECONDS_MIN
         self._in_hand = 0
         self._generation = 0
         self._state = RelayState(Position(), None, None, None, {})
@@ -146,7 +146,7 @@ class Relay:
                 await self._recover(conn, str(loss))
 
     async def _cycle(self, conn: Connection, stop: asyncio.Event) -> None:
-        """Publish what is there; if nothing is, publish old rows again, look around, and rest."""
+        """Publish what is there, then a page of old rows if they are due; look around, and rest."""
         began = asyncio.get_running_loop().time()
         woken = self._wake.is_set()
         self._wake.clear()
@@ -155,15 +155,16 @@ class Relay:
         if page:
             await self._drain(conn, page, stop)
             self._unsettled = True
-            # Cycles in quick succession are spaced, so that batches grow with load.
-            await self._sleep(began + self._spacing_seconds)
-            return
-        if self._unsettled:
+        elif self._unsettled:
             self._unsettled = await pages.anything_after(conn, self._state.position)
         await self._publish_again(conn)
         await self._probe(conn)
         await self._upkeep.when_due(conn, self._name)
-        await self._rest()
+        if page:
+            # Cycles in quick succession are spaced, so that batches grow with load.
+            await self._sleep(began + self._spacing_seconds)
+        else:
+            await self._rest()
 
     async def _drain(self, conn: Connection, page: list[Row], stop: asyncio.Event) -> None:
         """Publish page after page; the next one is read while one is on its way, order kept."""
@@ -249,22 +250,13 @@ class Relay:
         """Make the topics anew, let the service re-publish its state, then our own window."""
         log.error("Kafka lost its log (%s): publishing again", reason)
         self.log_losses_total += 1
-        cluster_id = await leadership.patiently(conn, self._rebuild())
+        self._in_hand = 0
+        cluster_id = await leadership.patiently(
+            conn, rebuild(self._producer, self._layout, self._on_log_lost)
+        )
         await pages.start_again(conn, self._name, cluster_id, self._state.position)
         self._state = await pages.load_state(conn, self._name)
         self._again_at = 0.0
-
-    async def _rebuild(self) -> str:
-        if self._layout is not None:
-            await admin.ensure_topics(
-                self._producer.bootstrap,
-                partitions=self._layout.partitions,
-                replication=self._layout.replication,
-                suffix=self._layout.suffix,
-            )
-        if self._on_log_lost is not None:
-            await self._on_log_lost()
-        return await admin.cluster_id(self._producer.bootstrap)
 
     async def _probe(self, conn: Connection) -> None:
         if asyncio.get_running_loop().time() - self._probed_at >= self._probe_seconds:
@@ -294,8 +286,6 @@ class Relay:
             seconds = min(seconds, max(self._again_at - asyncio.get_running_loop().time(), 0.0))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
-
-    _unsettled_seconds = UNSETTLED_SECONDS_MIN
 
     @staticmethod
     async def _sleep(until: float) -> None:
