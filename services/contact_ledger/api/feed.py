@@ -19,7 +19,7 @@ from services.contact_ledger.api.reading import (
     place,
 )
 from services.contact_ledger.store import feed
-from services.contact_ledger.store.feed import Mark
+from services.contact_ledger.store.feed import BEGINNING, Mark
 from services.contact_ledger.timeline import Line
 from shared.http.server import json_response
 
@@ -39,7 +39,7 @@ def router(reading: Reading) -> APIRouter:
         limit: Limit = PAGE_DEFAULT,
     ) -> Response:
         """Facts since `after`, as CloudEvents; `type` may be given several times."""
-        mark = place(after or cursor, Mark) or Mark()
+        mark = place(after or cursor, Mark) or BEGINNING
         async with reading.pool.acquire() as conn:
             entries, end = await feed.page(conn, tenant, after=mark, limit=limit, types=types or [])
             lines = await reading.opener.lines(conn, entries)

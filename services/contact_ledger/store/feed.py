@@ -6,19 +6,26 @@ starts its transaction ids anew: then the generation rises, and older generation
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from services.contact_ledger.store.history import Entry, to_entries
 from shared.postgres.connection import Connection
 
+Integer = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+TransactionId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a page of the feed ended."""
 
-    generation: int = 0
-    xid: int = 0
-    ordinal: int = -1
+class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a page of the feed ended; bounded, because a caller may make one up."""
+
+    generation: Integer
+    xid: TransactionId
+    ordinal: Integer
+
+
+BEGINNING = Mark(generation=0, xid=0, ordinal=-1)
 
 
 async def ensure_generation(conn: Connection) -> int:

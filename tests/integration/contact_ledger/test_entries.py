@@ -96,10 +96,11 @@ async def test_bodies_are_sealed_and_open_only_where_they_belong(pool: Pool) -> 
 async def test_no_table_holds_personal_data_in_clear(pool: Pool) -> None:
     await write(pool, a_writer(), [Debtor().registered(product=CANARY)])
     names = await pool.fetch(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'contact_ledger'::regnamespace"
+        "SELECT relname FROM pg_class "
+        "WHERE relkind = 'r' AND relnamespace = 'contact_ledger'::regnamespace"
     )
     for name in [row["relname"] for row in names]:
-        dump = await pool.fetchval(f"SELECT string_agg(t::text, ' ') FROM {name} t")
+        dump = await pool.fetchval(f"SELECT string_agg(t::text, ' ') FROM {name} t")  # noqa: S608
         for personal in (CANARY, "5511987654321", "Ana Prado", "112000"):
             assert personal not in (dump or ""), f"{name} holds {personal}"
 

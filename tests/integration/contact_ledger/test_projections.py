@@ -43,7 +43,7 @@ async def test_a_contact_is_the_same_whatever_the_order_and_the_batches(
     twin = debtor.contact()
     twin.attempt_id = contact.attempt_id
     shuffled = a_life(twin)
-    random.Random(seed).shuffle(shuffled)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - a seeded test
     size = 1 + seed
     for start in range(0, len(shuffled), size):
         await write(pool, writer, shuffled[start : start + size])
@@ -71,7 +71,7 @@ async def test_of_equal_ranks_the_first_recorded_stays(pool: Pool) -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("together", [True, False])
 async def test_delivery_after_a_certain_non_send_rises_and_raises_an_alarm(
-    pool: Pool, order: tuple[int, int], together: bool
+    pool: Pool, order: tuple[int, int], *, together: bool
 ) -> None:
     writer = a_writer()
     contact = Debtor().contact()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -285,7 +286,7 @@ async def test_each_version_of_a_hold_is_recorded_once(pool: Pool, bus: Bus) -> 
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(recorder.run(stop))
-            await until(lambda: recorder.caught_up)
+            await until(partial(getattr, recorder, "caught_up"))
             stop.set()
     rows = await pool.fetch("SELECT debtor_id, debt_id FROM entry ORDER BY event_time, debt_id")
     assert [tuple(row) for row in rows] == [

@@ -56,6 +56,6 @@ def test_a_ratio_times_its_denominator_is_its_numerator(part: int, whole: int) -
     ],
 )
 def test_a_reply_confirms_the_person_unless_it_denies_them(
-    intent: str, right_party: bool, confirms: bool
+    intent: str, *, right_party: bool, confirms: bool
 ) -> None:
     assert reply_confirms_person(intent, right_party=right_party) is confirms

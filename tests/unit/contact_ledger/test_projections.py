@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -118,7 +119,7 @@ def test_two_accepted_attempts_are_two() -> None:
     ],
 )
 def test_what_people_report_is_a_contact_of_its_own(
-    outcome: str, state: ContactState, right_party: bool
+    outcome: str, state: ContactState, *, right_party: bool
 ) -> None:
     debtor = Debtor()
     event = debtor.event(ContactRecorded, NOW, channel="voice", at=NOW, outcome=outcome)
@@ -132,7 +133,7 @@ def test_a_promise_by_reply_about_several_debts_means_their_balance() -> None:
     debtor = Debtor()
     contact = debtor.contact()
     other = Item(debt_id=uuid4(), episode=1, step_key="reminder", stage=1)
-    said = {"intent": "promise", "promise_amount": 5000, "promise_date": NOW.date()}
+    said: dict[str, Any] = {"intent": "promise", "promise_amount": 5000, "promise_date": NOW.date()}
     (alone,) = fold([contact.state("contact.replied", **said)]).promises.values()
     contact.items = (*contact.items, other)
     (both,) = fold([contact.state("contact.replied", **said)]).promises.values()
@@ -141,7 +142,7 @@ def test_a_promise_by_reply_about_several_debts_means_their_balance() -> None:
 
 
 def test_an_unsure_promise_is_no_promise() -> None:
-    said = {"intent": "promise", "promise_date": NOW.date(), "confident": False}
+    said: dict[str, Any] = {"intent": "promise", "promise_date": NOW.date(), "confident": False}
     assert fold([Debtor().contact().state("contact.replied", **said)]).promises == {}
 
 
