@@ -55,6 +55,8 @@ def assess(setting: Setting, debt: DebtState) -> Candidate | Verdict:
             steps.enter(debt, found[1], found[0], day)
     silenced = silence.first(_scene(setting, debt, portfolio, jurisdiction))
     if silenced is not None:
+        if silenced.reason.rule == silence.FOREIGN_MONEY:
+            open_work(setting, debt, "payment_currency_mismatch", "", silenced.reason)
         return _verdict(silenced)
     if found is None:
         return _missing(setting, "ladder_missing")

@@ -66,11 +66,10 @@ def point_at(state: DebtorState, channel: str, address: str) -> Point:
 
 def revoke(current: Consent | None, stamp: str, event_id: UUID | None) -> Consent:
     """Return the consent after a revocation; `event_id` is given when a hold waits on it."""
-    consent = current or Consent(state="revoked", stamp="")
-    if stamp > consent.stamp:
-        consent.state, consent.stamp = "revoked", stamp
-    if event_id is not None and consent.state == "revoked" and event_id not in consent.revoked_by:
-        consent.revoked_by.append(event_id)
+    consent = current or Consent()
+    consent.revoked = max(consent.revoked, stamp)
+    if event_id is not None and stamp > consent.granted:
+        consent.revoked_by[str(event_id)] = stamp
     return consent
 
 
@@ -97,7 +96,7 @@ def consent_changed(
                 point.consent, lifted = _grant(point.consent, stamp)
             else:
                 point.consent = revoke(point.consent, stamp, event_id)
-                if point.consent.state == "granted":
+                if stamp <= point.consent.granted:
                     lifted = [event_id]
             _lift_address(out, lifted, channel, event.address, address_subject)
     else:
@@ -200,12 +199,12 @@ def _take_point(state: DebtorState, named: events.ContactPoint, stamp: str, even
 
 def _grant(current: Consent | None, stamp: str) -> tuple[Consent, list[UUID]]:
     """Return the consent after a grant, and the revocations whose holds it lifts."""
-    if current is None:
-        return Consent(state="granted", stamp=stamp), []
-    if stamp <= current.stamp:
-        return current, []
-    lifted = current.revoked_by
-    return Consent(state="granted", stamp=stamp), lifted
+    consent = current or Consent()
+    consent.granted = max(consent.granted, stamp)
+    lifted = [key for key, revoked in consent.revoked_by.items() if revoked <= consent.granted]
+    for key in lifted:
+        del consent.revoked_by[key]
+    return consent, [UUID(key) for key in lifted]
 
 
 def _consent_level(out: Folded, level: str, stamp: str, event_id: UUID, *, granted: bool) -> None:
@@ -220,26 +219,26 @@ def _consent_level(out: Folded, level: str, stamp: str, event_id: UUID, *, grant
         consents.get(level), stamp, event_id if for_everything else None
     )
     if for_everything:
-        keep = consent.state == "revoked" and stamp > _newest_grant(out.state)
-        if not keep and event_id in consent.revoked_by:
-            consent.revoked_by.remove(event_id)
+        keep = stamp > _newest_grant(out.state)
+        if not keep:
+            consent.revoked_by.pop(str(event_id), None)
         _change(out, event_id, "consent_revoked", keep=keep)
 
 
 def _newest_grant(state: DebtorState) -> str:
     """Stamp of the newest grant at any level: after it, silence is no longer for everything."""
     levels = [*state.consents.values(), *(p.consent for p in state.points if p.consent)]
-    return max((c.stamp for c in levels if c.state == "granted"), default="")
+    return max((level.granted for level in levels), default="")
 
 
 def _free_from_everything(out: Folded, stamp: str) -> None:
     """A grant newer than a revocation of everything narrows it: the policy silences the rest."""
     everything = out.state.consents.get(EVERYTHING)
-    if everything is None or everything.state != "revoked" or stamp <= everything.stamp:
+    if everything is None or stamp <= everything.revoked:
         return
     for cause in everything.revoked_by:
-        _change(out, cause, "consent_narrowed", keep=False)
-    everything.revoked_by = []
+        _change(out, UUID(cause), "consent_narrowed", keep=False)
+    everything.revoked_by = {}
 
 
 def _lift_address(

@@ -16,6 +16,7 @@ from shared.events.configuration import Portfolio
 from shared.events.contact import Reason
 from shared.events.hold import Hold, subject_of
 
+FOREIGN_MONEY = "debt.payment_currency_mismatch"
 HoldsBySubject = Mapping[str, Hold]
 # A lift of these does not name a debtor, so nobody would wake the contact: it is deferred instead.
 WIDE_SCOPES = frozenset({"everything", "tenant", "portfolio", "channel", "template"})
@@ -142,7 +143,7 @@ def _disputed(scene: Scene) -> Silenced | None:
 
 def _foreign_money(scene: Scene) -> Silenced | None:
     if scene.debt.foreign_payment():
-        return _wait("debt.payment_currency_mismatch", None)
+        return _wait(FOREIGN_MONEY, None)
     return None
 
 
@@ -182,7 +183,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("debtor.hold", _person_hold),
     ("hold", _lane_hold),
     ("debt.disputed", _disputed),
-    ("debt.payment_currency_mismatch", _foreign_money),
+    (FOREIGN_MONEY, _foreign_money),
     ("promise.open", _promised),
     ("agreement.open", _agreed),
     ("debt.claimed_paid", _claims_paid),

@@ -29,14 +29,24 @@ class Compact(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Consent(Compact):
-    """Consent at one level (an address, a channel, everything): granted or revoked, newest stamp.
+    """Consent at one level (an address, a channel, everything): the newest word of each kind.
 
-    `revoked_by` are the revocations of this level whose holds nobody lifted yet.
+    `revoked_by` gives the stamp of each revocation whose hold nobody lifted yet, by event id.
     """
 
-    state: str
-    stamp: str
-    revoked_by: list[UUID] = []
+    granted: str = ""
+    revoked: str = ""
+    revoked_by: dict[str, str] = {}
+
+    @property
+    def state(self) -> str:
+        """What the newest word says: granted or revoked."""
+        return "revoked" if self.revoked > self.granted else "granted"
+
+    @property
+    def stamp(self) -> str:
+        """When the newest word was said."""
+        return max(self.revoked, self.granted)
 
 
 class Point(Compact):

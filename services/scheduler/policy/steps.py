@@ -79,6 +79,9 @@ def locate(view: View, *, planned: frozenset[str]) -> Position:
             return found
         if record.state not in ("pending", "open"):
             continue
+        if step.stage < debt.stage:  # never backwards, not even to a mandatory step
+            _mark(debt, step, "entered_late", "stage_already_past")
+            continue
         due = due_day(debt, step)
         if view.day < due:
             return Position(None, due, _reason(view, "ladder.next_step", "wait", step))
@@ -114,9 +117,6 @@ def _flying(view: View, step: Step, record: StepRecord, planned: frozenset[str])
 def _lapsed(view: View, step: Step, index: int) -> bool:
     """Mark a due step that will not be taken any more; say whether it was one."""
     debt = view.debt
-    if step.stage < debt.stage:
-        _mark(debt, step, "entered_late", "stage_already_past")
-        return True
     if step.mandatory:
         return False
     if _overtaken(debt, view.ladder, index):

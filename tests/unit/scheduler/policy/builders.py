@@ -12,6 +12,7 @@ from services.scheduler.policy.fold import fold
 from services.scheduler.policy.gate import gate
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.packs import load_pack
+from services.scheduler.policy.progress import dispatched
 from services.scheduler.policy.rulebook import Ladder, Pack, Rulebook
 from services.scheduler.policy.state import DebtorState
 from shared.events.configuration import Portfolio, SenderAccount, Template
@@ -130,9 +131,7 @@ def rulebook(
             name: (7, value)
             for name, value in (templates or {key: template() for key in used}).items()
         },
-        accounts={
-            key: (1, value) for key, value in (accounts or {"main-sms": account()}).items()
-        },
+        accounts={key: (1, value) for key, value in (accounts or {"main-sms": account()}).items()},
     )
 
 
@@ -257,13 +256,16 @@ class Desk:
         fields |= {"n": 1, "step_key": record.step_key, "stage": record.stage}
         return self.tell(f"contact.{fact}", ContactAttempted(**(fields | changes)))
 
-    def send(self, contact_id: UUID) -> Go:
-        """Pass the gate, dispatch, and have the provider accept."""
-        from services.scheduler.policy.progress import dispatched  # noqa: PLC0415
-
+    def send_without_answer(self, contact_id: UUID) -> Go:
+        """Pass the gate and dispatch; nothing came back yet."""
         go = self.gate(contact_id)
         assert isinstance(go, Go), go
         dispatched(self.known, contact_id, go, self.now)
+        return go
+
+    def send(self, contact_id: UUID) -> Go:
+        """Pass the gate, dispatch, and have the provider accept."""
+        go = self.send_without_answer(contact_id)
         self.report(contact_id, "accepted")
         return go
 

@@ -177,7 +177,10 @@ def _changes(zone: ZoneInfo) -> list[datetime]:
     while hour.year <= 2030:
         if hour.astimezone(zone).utcoffset() != (hour + step).astimezone(zone).utcoffset():
             inner = hour
-            while inner.astimezone(zone).utcoffset() == (inner + step / 24).astimezone(zone).utcoffset():
+            while (
+                inner.astimezone(zone).utcoffset()
+                == (inner + step / 24).astimezone(zone).utcoffset()
+            ):
                 inner += step / 24
             found.append(inner)
         hour += step
@@ -210,9 +213,8 @@ def _check_moment(
         assert inside, (zone.key, moment)
     elif inside:  # the safe side may give up the repeated hour, never more
         repeated = any(
-            (moment + shift).astimezone(zone).replace(tzinfo=None, fold=0) == local.replace(
-                tzinfo=None, fold=0
-            )
+            (moment + shift).astimezone(zone).replace(tzinfo=None, fold=0)
+            == local.replace(tzinfo=None, fold=0)
             for minutes_apart in range(-180, 181, 30)
             if (shift := timedelta(minutes=minutes_apart))
         )

@@ -120,7 +120,11 @@ def test_email_alone_is_refused_for_old_debts() -> None:
             "holidays.optional_days",
         ),
         ("pack: trial", "pack: trial\ncaps: [{key: a, channels: [sms], max: 0}]", "caps.0"),
-        ("pack: trial", "pack: trial\ncaps: [{key: a, channels: [sms], max: 1, days: 99}]", "caps.0"),
+        (
+            "pack: trial",
+            "pack: trial\ncaps: [{key: a, channels: [sms], max: 1, days: 99}]",
+            "caps.0",
+        ),
         ("checked_on: 2026-11-21", "checked_on: someday", "checked_on"),
     ],
 )
