@@ -72,10 +72,14 @@ class Callbacks:
         )
 
     def _hmac(self, tenant_id: str, account_id: str, ids: Mapping[str, str]) -> str:
-        text = "\x1f".join([tenant_id, account_id, *(ids[name] for name in ("a", "c", "d", "n", "e"))])
+        text = "\x1f".join(
+            [tenant_id, account_id, *(ids[name] for name in ("a", "c", "d", "n", "e"))]
+        )
         return hmac.digest(self._key, text.encode(), "sha256")[:HMAC_BYTES].hex()
 
 
 def webhook_path(provider: str, tenant_id: str, account_id: str) -> str:
     """Return the path of an account's webhooks: receipts and inbound replies alike."""
-    return f"/webhooks/{quote(provider, safe='')}/{quote(tenant_id, safe='')}/{quote(account_id, safe='')}"
+    return "/webhooks/" + "/".join(
+        quote(each, safe="") for each in (provider, tenant_id, account_id)
+    )

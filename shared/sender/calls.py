@@ -23,7 +23,9 @@ class AnswerTooLargeError(aiohttp.ClientError):
     """An answer beyond `ANSWER_BYTES_MAX`: whatever it says, the outcome is unknown."""
 
 
-def new_client(calls_max: int, connect_seconds: float, read_seconds: float) -> aiohttp.ClientSession:
+def new_client(
+    calls_max: int, connect_seconds: float, read_seconds: float
+) -> aiohttp.ClientSession:
     """Return the process's one provider client; close it when the process stops."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -32,7 +34,10 @@ def new_client(calls_max: int, connect_seconds: float, read_seconds: float) -> a
             ttl_dns_cache=DNS_CACHE_SECONDS,
         ),
         timeout=aiohttp.ClientTimeout(
-            total=None, connect=connect_seconds, sock_connect=connect_seconds, sock_read=read_seconds
+            total=None,
+            connect=connect_seconds,
+            sock_connect=connect_seconds,
+            sock_read=read_seconds,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
@@ -61,11 +66,11 @@ def proves(error: BaseException) -> SendResult:
         error,
         (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL),
     ):
-        return Refused(
-            error=SendError(kind=ErrorKind.UNREACHABLE, code=type(error).__name__)
-        )
+        return Refused(error=SendError(kind=ErrorKind.UNREACHABLE, code=type(error).__name__))
     if isinstance(error, (TimeoutError, asyncio.CancelledError)):
         return Unknown(why="timeout")
     if isinstance(error, AnswerTooLargeError):
         return Unknown(why="answer_too_large")
-    return Unknown(why="connection_lost" if isinstance(error, (aiohttp.ClientError, OSError)) else "fault")
+    return Unknown(
+        why="connection_lost" if isinstance(error, (aiohttp.ClientError, OSError)) else "fault"
+    )

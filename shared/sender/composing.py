@@ -23,7 +23,9 @@ from shared.sender.rendering import text_for
 from shared.sender.store.claims import Candidate
 from shared.telemetry import logs
 
-WITHOUT_VALIDITY = timedelta(minutes=15)  # a provider that may queue on: stop so long before the end
+WITHOUT_VALIDITY = timedelta(
+    minutes=15
+)  # a provider that may queue on: stop so long before the end
 
 M = TypeVar("M", bound=Message)
 
@@ -89,8 +91,7 @@ class Composer(Generic[M]):
                 return Missing("template")
             self._compose(work, task, template)
         capable = (
-            account is not None
-            and self.provider(account.settings.provider).capabilities.validity
+            account is not None and self.provider(account.settings.provider).capabilities.validity
         )
         return Candidate(
             work=work,

@@ -118,7 +118,7 @@ class Deliverer:
             return False
 
     async def _cycle(self, group: asyncio.TaskGroup) -> bool:
-        """Hand back what has waited too long, claim what can be called now; say if anything moved."""
+        """Hand back what waited too long, claim what can be called; say if anything moved."""
         picked = await self._picker.pick(
             free=self._calls_max - self._calling,
             calls_max=self._calls_max,
@@ -230,7 +230,9 @@ class Deliverer:
                 await self._recorder.record(batch, self._clock.law_now())
             except TRANSIENT_ERRORS as error:
                 metrics.SENDER_DATABASE_FAILURES.inc()
-                _log.warning("outcomes_postponed", count=len(batch), error_type=type(error).__name__)
+                _log.warning(
+                    "outcomes_postponed", count=len(batch), error_type=type(error).__name__
+                )
                 await asyncio.sleep(OUTAGE_SECONDS)
             else:
                 break

@@ -27,7 +27,7 @@ class Slows(StrEnum):
     ACCOUNT = "account"
 
 
-class ErrorRow(msgspec.Struct, frozen=True):
+class ErrorRow(msgspec.Struct, frozen=True, kw_only=True):
     """What one kind of error means for the contact, the account and the address."""
 
     retryable: bool
@@ -61,31 +61,37 @@ class ErrorKind(StrEnum):
 
 
 ERRORS: dict[ErrorKind, ErrorRow] = {
-    ErrorKind.UNREACHABLE: ErrorRow(True, Fault.PROVIDER, trips_breaker=True),
+    ErrorKind.UNREACHABLE: ErrorRow(retryable=True, fault=Fault.PROVIDER, trips_breaker=True),
     ErrorKind.THROTTLED: ErrorRow(
-        True, Fault.PROVIDER, spends_attempt=False, slows=Slows.ACCOUNT
+        retryable=True, fault=Fault.PROVIDER, spends_attempt=False, slows=Slows.ACCOUNT
     ),
     ErrorKind.NUMBER_THROTTLED: ErrorRow(
-        True, Fault.PROVIDER, spends_attempt=False, slows=Slows.NUMBER
+        retryable=True, fault=Fault.PROVIDER, spends_attempt=False, slows=Slows.NUMBER
     ),
-    ErrorKind.PROVIDER_BUSY: ErrorRow(True, Fault.PROVIDER, trips_breaker=True),
+    ErrorKind.PROVIDER_BUSY: ErrorRow(retryable=True, fault=Fault.PROVIDER, trips_breaker=True),
     # The account is at fault, not the contact: it waits until somebody has put the account right.
     ErrorKind.BAD_CREDENTIALS: ErrorRow(
-        True, Fault.OURS, spends_attempt=False, trips_breaker=True
+        retryable=True, fault=Fault.OURS, spends_attempt=False, trips_breaker=True
     ),
-    ErrorKind.NO_FUNDS: ErrorRow(True, Fault.OURS, spends_attempt=False, trips_breaker=True),
-    ErrorKind.ACCOUNT_SETTINGS: ErrorRow(False, Fault.OURS),
-    ErrorKind.MALFORMED_REQUEST: ErrorRow(False, Fault.OURS),
-    ErrorKind.CONTENT_REFUSED: ErrorRow(False, Fault.OURS),
-    ErrorKind.POLICY_REFUSED: ErrorRow(False, Fault.OURS),
-    ErrorKind.RECIPIENT_INVALID: ErrorRow(False, Fault.RECIPIENT, suppress_address=True),
-    ErrorKind.RECIPIENT_OPTED_OUT: ErrorRow(False, Fault.RECIPIENT, suppress_address=True),
-    ErrorKind.RECIPIENT_UNREACHABLE: ErrorRow(False, Fault.RECIPIENT),
-    ErrorKind.REJECTED: ErrorRow(False, Fault.PROVIDER),
+    ErrorKind.NO_FUNDS: ErrorRow(
+        retryable=True, fault=Fault.OURS, spends_attempt=False, trips_breaker=True
+    ),
+    ErrorKind.ACCOUNT_SETTINGS: ErrorRow(retryable=False, fault=Fault.OURS),
+    ErrorKind.MALFORMED_REQUEST: ErrorRow(retryable=False, fault=Fault.OURS),
+    ErrorKind.CONTENT_REFUSED: ErrorRow(retryable=False, fault=Fault.OURS),
+    ErrorKind.POLICY_REFUSED: ErrorRow(retryable=False, fault=Fault.OURS),
+    ErrorKind.RECIPIENT_INVALID: ErrorRow(
+        retryable=False, fault=Fault.RECIPIENT, suppress_address=True
+    ),
+    ErrorKind.RECIPIENT_OPTED_OUT: ErrorRow(
+        retryable=False, fault=Fault.RECIPIENT, suppress_address=True
+    ),
+    ErrorKind.RECIPIENT_UNREACHABLE: ErrorRow(retryable=False, fault=Fault.RECIPIENT),
+    ErrorKind.REJECTED: ErrorRow(retryable=False, fault=Fault.PROVIDER),
     # Claimed, but the call was not begun within its second: certain, and nobody was asked.
-    ErrorKind.NOT_STARTED: ErrorRow(True, Fault.OURS, spends_attempt=False),
-    ErrorKind.RENDER_FAILED: ErrorRow(False, Fault.OURS),
-    ErrorKind.TASK_UNREADABLE: ErrorRow(False, Fault.OURS),
+    ErrorKind.NOT_STARTED: ErrorRow(retryable=True, fault=Fault.OURS, spends_attempt=False),
+    ErrorKind.RENDER_FAILED: ErrorRow(retryable=False, fault=Fault.OURS),
+    ErrorKind.TASK_UNREADABLE: ErrorRow(retryable=False, fault=Fault.OURS),
 }
 
 

@@ -26,10 +26,12 @@ from shared.events.topics import CONTACT_EVENTS
 from shared.sender import attempts
 from shared.sender.attempts import Attempt, State
 from shared.sender.channel import Reading
-from shared.sender.errors import ERRORS, ErrorKind
+from shared.sender.errors import ERRORS, ErrorKind, ErrorRow
 from shared.sender.store.receipts import StoredAttempt
 
 Fact = tuple[str, Envelope]
+
+_KINDS: dict[str | None, ErrorKind] = {kind.value: kind for kind in ErrorKind}
 
 TYPE_OF_STATE = {
     State.ACCEPTED: "contact.accepted.v1",
@@ -59,9 +61,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 class Facts:
     """Makes the facts of one sender service; `source` is its CloudEvents source."""
 
-    def __init__(self, service: str) -> None:
-        """Keep who speaks, e.g. `sms_sender`."""
+    def __init__(self, service: str, topic_suffix: str = "") -> None:
+        """Keep who speaks, e.g. `sms_sender`, and the ending of the topic's name."""
         self.source = f"regua/{service}"
+        self._topic = CONTACT_EVENTS.name + topic_suffix
 
     def attempted(
         self,
@@ -85,7 +88,7 @@ class Facts:
             kind = "contact.attempt_refused.v1" if retryable else "contact.failed.v1"
         else:
             kind = TYPE_OF_STATE[state]
-        row = ERRORS.get(ErrorKind(error)) if _is_kind(error) else None
+        row = _row_of(error)
         fact = ContactAttempted(
             contact_id=attempt.contact_id,
             debtor_id=attempt.debtor_id,
@@ -168,7 +171,7 @@ class Facts:
             data=envelope.encode(fact),
             traceparent=traceparent,
         )
-        return CONTACT_EVENTS.name, envelope_
+        return self._topic, envelope_
 
     def reported(
         self,
@@ -270,7 +273,7 @@ class Facts:
         *,
         discriminator: str = "",
     ) -> Fact:
-        return CONTACT_EVENTS.name, Envelope(
+        return self._topic, Envelope(
             id=identities.fact_id(attempt.attempt_id, kind, discriminator),
             type=kind,
             source=self.source,
@@ -287,5 +290,6 @@ def closed(request: CloseRequested) -> Reason:
     return Reason(rule="close_requested", verdict=request.reason)
 
 
-def _is_kind(error: str | None) -> bool:
-    return error is not None and error in ErrorKind.__members__.values()
+def _row_of(error: str | None) -> ErrorRow | None:
+    """Return the row of an error of the closed list; None for codes of the runtime's own."""
+    return ERRORS.get(_KINDS[error]) if error in _KINDS else None

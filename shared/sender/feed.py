@@ -9,8 +9,8 @@ the claim refuses what it has seen.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,7 @@ from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.errors import PublishFailed, StopPartition
 from shared.kafka.records import Record, TopicPartition
-from shared.postgres import TRANSIENT_ERRORS
+from shared.postgres import TRANSIENT_ERRORS, Pool, offsets
 from shared.sender.attempts import Ticket, Work
 from shared.sender.errors import ErrorKind
 from shared.sender.lanes import Lanes
@@ -33,6 +33,7 @@ FETCH_RECORDS_MAX = 1_000  # one decode pass; about half a megabyte
 FETCH_WAIT_MS = 100  # idle polls are cheap, and offsets are noted at each
 WAITING_TASKS_MAX = 4_000  # in hand before fetching pauses: about two seconds at full speed
 ROOM_SECONDS = 0.01  # how often a full house looks for room
+SAVE_SECONDS = 1.0  # a crash reads at most a second of tasks again
 RETRY_SECONDS = 0.5  # a database or broker that is away is asked again
 WINDOW_AHEAD_MAX = timedelta(days=60)  # a permit ends within days; further away it is nonsense
 TASK = "contact.task.v1"
@@ -53,10 +54,19 @@ class Salvage(msgspec.Struct, frozen=True):
 
 
 class Tickets:
-    """Which offsets may move: per partition, the settled records at the front of the line."""
+    """Which offsets may move: per partition, the settled records at the front of the line.
+
+    `next` is the next offset of every partition that is ours.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[TopicPartition, deque[Ticket]] = {}
+        self.next: dict[TopicPartition, int] = {}
+
+    def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take over partitions from these offsets."""
+        self._lines.clear()
+        self.next = dict(offsets)
 
     def issue(self, record: Record) -> Ticket:
         """Return the ticket of a fetched record."""
@@ -71,12 +81,14 @@ class Tickets:
         for partition, line in self._lines.items():
             while line and line[0].settled:
                 moved[partition] = line.popleft().offset + 1
+        self.next.update(moved)
         return moved
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Drop the lines of partitions that are not ours any more."""
         for partition in partitions:
             self._lines.pop(partition, None)
+            self.next.pop(partition, None)
 
 
 class TaskFeed:
@@ -85,7 +97,9 @@ class TaskFeed:
     def __init__(
         self,
         *,
+        pool: Pool,
         consumer: GroupConsumer,
+        group: str,
         lanes: Lanes,
         dead_letters: DeadLetters,
         clock: Clock,
@@ -93,7 +107,9 @@ class TaskFeed:
         arrived: Callable[[], None],
         close: Callable[[list[Close]], Awaitable[None]],
     ) -> None:
+        self._pool = pool
         self._consumer = consumer
+        self._group = group
         self._lanes = lanes
         self._dead_letters = dead_letters
         self._clock = clock
@@ -101,33 +117,81 @@ class TaskFeed:
         self._arrived = arrived
         self._close = close
         self._tickets = Tickets()
+        self._moved: dict[TopicPartition, int] = {}
+        self._saved_at = 0.0
         self.fetched_total = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed until `stop`; what is in hand then is delivered again to whoever comes next."""
-        await self._consumer.start(None, self.on_revoked)
+        await self._consumer.start(self.on_assigned, self.on_revoked)
         try:
             while not stop.is_set():
-                await self._consumer.commit(self._tickets.positions())
+                await self._note_offsets()
                 if self._lanes.waiting >= WAITING_TASKS_MAX:
                     await asyncio.sleep(ROOM_SECONDS)
                     continue
-                batches = await self._consumer.fetch(FETCH_RECORDS_MAX, FETCH_WAIT_MS)
-                for records in batches.values():
-                    await self._take(records, stop)
+                await self._fetch(stop)
         finally:
-            await self._consumer.commit(self._tickets.positions())
+            await self._note_offsets(now=True)
             await self._consumer.stop()
 
     def pending(self) -> int:
         """Tasks fetched and not yet claimed or handed back."""
         return self._lanes.waiting
 
+    def lag(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Return how many records of our partitions are not settled, given where the logs end."""
+        self._moved.update(self._tickets.positions())
+        return sum(
+            max(0, ends.get(partition, 0) - offset)
+            for partition, offset in self._tickets.next.items()
+        )
+
+    async def on_assigned(
+        self, partitions: frozenset[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """Go on where the last owner's work ended; an emptied broker starts at its beginning."""
+        async with self._pool.acquire() as conn:
+            cluster_id = self._consumer.cluster_id or ""
+            stored = await offsets.load(conn, self._group, cluster_id, partitions)
+        self._lanes.drop(lambda work: not work.retry)
+        self._moved.clear()
+        self._tickets.begin(stored)
+        return stored
+
     async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Let go of partitions: what is waiting is somebody else's, what is claimed stays ours."""
-        await self._consumer.commit(self._tickets.positions())
-        self._lanes.drop(lambda work: work.ticket is not None and work.ticket.partition in partitions)
+        self._lanes.drop(
+            lambda work: work.ticket is not None and work.ticket.partition in partitions
+        )
+        await self._note_offsets(now=True)
         self._tickets.forget(partitions)
+
+    async def _fetch(self, stop: asyncio.Event) -> None:
+        try:
+            batches = await self._consumer.fetch(FETCH_RECORDS_MAX, FETCH_WAIT_MS)
+        except TRANSIENT_ERRORS as error:  # raised by on_assigned: the database is away
+            _log.warning("assignment_postponed", error_type=type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for records in batches.values():
+            await self._take(records, stop)
+
+    async def _note_offsets(self, *, now: bool = False) -> None:
+        """Store what may move, once a second; redelivery is harmless, so nothing waits for it."""
+        self._moved.update(self._tickets.positions())
+        if not self._moved or not (now or time.monotonic() - self._saved_at > SAVE_SECONDS):
+            return
+        self._saved_at = time.monotonic()
+        moved, self._moved = self._moved, {}
+        try:
+            async with self._pool.acquire() as conn:
+                await offsets.save(conn, self._group, self._consumer.cluster_id or "", moved)
+        except TRANSIENT_ERRORS as error:
+            self._moved = moved | self._moved
+            _log.warning("offsets_postponed", error_type=type(error).__name__)
+            return
+        await self._consumer.commit(moved)
 
     async def _take(self, records: list[Record], stop: asyncio.Event) -> None:
         now = time.monotonic()
@@ -224,8 +288,6 @@ class TaskFeed:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
-
-
 
 
 def _stub(found: Salvage) -> ContactTask:

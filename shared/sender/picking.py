@@ -14,6 +14,7 @@ import msgspec
 
 from shared.events.contact import Reason
 from shared.sender.attempts import Work
+from shared.sender.breaker import OPEN_SECONDS_FIRST
 from shared.sender.composing import Composer, Missing
 from shared.sender.lanes import Lane, Lanes
 from shared.sender.provider import Account
@@ -27,6 +28,7 @@ LOOK_AGAIN_SECONDS = 0.05  # for configuration, which may arrive at any moment
 CLAIM_TASKS_MIN = 32  # while busy, wait for so many free calls: fewer, larger statements
 UNREADABLE_TASKS_MAX = 100  # of one claim
 HANDED_BACK_MAX = 500  # facts of one transaction
+BREAKER_OPEN = Reason(rule="breaker_open", verdict="handed_back")
 
 
 class HandBack(msgspec.Struct, frozen=True):
@@ -84,9 +86,8 @@ class Picker:
             return None
         shut = lane.breaker.shut_for(now)
         if shut > 0:
-            reason = Reason(rule="breaker_open", verdict="handed_back")
-            for work in self._lanes.take(lane, HANDED_BACK_MAX - len(backs)):
-                backs.append(HandBack(work, reason, shut))
+            works = self._lanes.take(lane, HANDED_BACK_MAX - len(backs))
+            backs.extend(HandBack(work, BREAKER_OPEN, shut) for work in works)
             return None
         if now < lane.ready_at:
             seconds = max(PERMIT_SECONDS_MIN, lane.ready_at - now)
@@ -102,26 +103,16 @@ class Picker:
     async def _from_lane(self, lane: Lane, account: Account, room: int, picked: Picked) -> None:
         """Take tasks that have a permit and are composed; the rest stays in its lane."""
         wanted = lane.breaker.room(time.monotonic(), min(room, len(lane.waiting)))
-        granted, wait = await self._throttle.take(account, wanted) if wanted else (0, 0.0)
+        if wanted == 0:  # a probe is on its way
+            self._too_long(lane, BREAKER_OPEN, OPEN_SECONDS_FIRST, picked.backs)
+            return
+        granted, wait = await self._throttle.take(account, wanted)
         if granted == 0:
             lane.ready_at = time.monotonic() + wait
             return
-        used = 0
-        later: list[Work] = []
-        seen: set[UUID] = set()
-        for work in self._lanes.take(lane, granted):
-            candidate = self._composer.candidate(work, account)
-            if work.task.contact_id in seen:
-                later.append(work)  # a duplicate: the next claim finds its twin's row
-            elif not isinstance(candidate, Missing):
-                seen.add(work.task.contact_id)
-                picked.candidates.append((candidate, account))
-                used += 1
-            elif time.monotonic() - work.received_at > PATIENCE_SECONDS:
-                reason = Reason(rule=f"{candidate.what}_missing")
-                picked.backs.append(HandBack(work, reason, CONFIGURATION_SECONDS))
-            else:
-                later.append(work)
+        before = len(picked.candidates)
+        later = self._compose(self._lanes.take(lane, granted), account, picked)
+        used = len(picked.candidates) - before
         self._throttle.give_back(account, granted - used)
         if used:
             lane.breaker.probing()
@@ -129,6 +120,24 @@ class Picker:
             lane.ready_at = time.monotonic() + LOOK_AGAIN_SECONDS
         for work in later:  # behind the others: they may have what these wait for
             self._lanes.add(work)
+
+    def _compose(self, works: list[Work], account: Account, picked: Picked) -> list[Work]:
+        """Add what can be called to `picked`; return what has to wait a little longer."""
+        later: list[Work] = []
+        seen: set[UUID] = set()
+        for work in works:
+            candidate = self._composer.candidate(work, account)
+            if work.task.contact_id in seen:
+                later.append(work)  # a duplicate: the next claim finds its twin's row
+            elif not isinstance(candidate, Missing):
+                seen.add(work.task.contact_id)
+                picked.candidates.append((candidate, account))
+            elif time.monotonic() - work.received_at > PATIENCE_SECONDS:
+                reason = Reason(rule=f"{candidate.what}_missing")
+                picked.backs.append(HandBack(work, reason, CONFIGURATION_SECONDS))
+            else:
+                later.append(work)
+        return later
 
     def _unreadable(self, picked: Picked) -> None:
         """Take tasks that can only be ended: they need neither account nor permit."""

@@ -138,10 +138,10 @@ class Provider(Protocol[M_contra]):
         message: M_contra,
         sending: Sending,
     ) -> SendResult:
-        """Make one call. Raises only aiohttp's errors and TimeoutError; `calls` classifies them."""
+        """Make one call. What it raises (aiohttp's errors, time-outs) is classified by `calls`."""
 
     def authenticate(self, request: WebhookRequest, account: Account) -> bool:
-        """Say whether the provider itself sent this (raw bytes, constant time, every live secret)."""
+        """Say whether the provider sent this (raw bytes, constant time, every live secret)."""
 
     def read_webhook(self, body: bytes) -> Sequence[WebhookEvent]:
-        """Normalise the body of a webhook; raise `UnreadableWebhookError` when it makes no sense."""
+        """Normalise a webhook's body; raise `UnreadableWebhookError` when it makes no sense."""

@@ -32,7 +32,9 @@ from shared.sender.webhooks import Arrived
 from shared.telemetry import logs, metrics
 
 BATCH_MAX = 500  # webhooks of one transaction
-OVERTAKING_SECONDS_MAX = 4.0  # a receipt waits so long for our own record of the call; then it counts
+OVERTAKING_SECONDS_MAX = (
+    4.0  # a receipt waits so long for our own record of the call; then it counts
+)
 OVERTAKING_PAUSE_SECONDS = 0.05
 REMATCH_SECONDS = 2.0  # how often the table is looked at for webhooks that nobody finished
 REMATCH_WINDOW = timedelta(minutes=15)  # then a webhook that fits nothing is left alone
@@ -300,9 +302,7 @@ class Interpreter:
     def _digest(self, reply: InboundReply) -> str:
         return address_digest(self._address_key, self._channel.name, reply.from_address)
 
-    def _marks(
-        self, batch: Sequence[Pending], reading: "_Reading"
-    ) -> list[tuple[UUID, Any, str]]:
+    def _marks(self, batch: Sequence[Pending], reading: "_Reading") -> list[tuple[UUID, Any, str]]:
         """Return what to write on each webhook; unmatched ones are left alone after their time."""
         rows = []
         for pending in batch:
@@ -332,9 +332,7 @@ class Interpreter:
             if raw.receipt_id not in self._in_hand:
                 arrived = Arrived(raw=raw, events=self._events(raw))
                 # Others have given up on overtaking calls: only our own record counts now.
-                self._add(
-                    Pending(arrived=arrived, since=0.0, rematching=state == "unmatched")
-                )
+                self._add(Pending(arrived=arrived, since=0.0, rematching=state == "unmatched"))
 
     def _events(self, raw: RawReceipt) -> tuple[StatusReceipt | InboundReply, ...]:
         provider = self._channel.providers.get(raw.provider)
@@ -367,4 +365,3 @@ def _belongs(stored: StoredAttempt, raw: RawReceipt) -> bool:
 def _overtakes(pending: Pending) -> bool:
     """Say whether a receipt should wait for our own record of its call."""
     return time.monotonic() - pending.since < OVERTAKING_SECONDS_MAX
-

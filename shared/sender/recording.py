@@ -7,6 +7,7 @@ outbox. `decide` is pure: it says what an outcome means for the contact; `Record
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -58,16 +59,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def decide(outcome: Outcome, law: datetime, budget: timedelta, jitter: float) -> Decision:
     """Say what an outcome means. `jitter` is a random number from 0 to 1."""
     attempt, result = outcome.attempt, outcome.result
-    key = {"contact_id": attempt.contact_id, "n": attempt.n, "ends_on": attempt.ends_on}
+    row_of = partial(
+        OutcomeRow, contact_id=attempt.contact_id, n=attempt.n, ends_on=attempt.ends_on
+    )
     if isinstance(result, Accepted):
         ref = result.provider_ref
-        return Decision(row=OutcomeRow(**key, state=State.ACCEPTED, tries=attempt.tries, provider_ref=ref))
+        return Decision(row=row_of(state=State.ACCEPTED, tries=attempt.tries, provider_ref=ref))
     if isinstance(result, Unknown):
         why = result.why
-        return Decision(row=OutcomeRow(**key, state=State.UNKNOWN, tries=attempt.tries, error=why))
+        return Decision(row=row_of(state=State.UNKNOWN, tries=attempt.tries, error=why))
     if isinstance(result, Ended):
         why = result.reason.rule
-        return Decision(row=OutcomeRow(**key, state=result.state, tries=attempt.tries, error=why))
+        return Decision(row=row_of(state=result.state, tries=attempt.tries, error=why))
     error = result.error
     tries = attempt.tries + int(error.row.spends_attempt)
     wait = backoff(error, tries, jitter)
@@ -77,8 +80,7 @@ def decide(outcome: Outcome, law: datetime, budget: timedelta, jitter: float) ->
         and attempt.n < N_MAX
         and law + timedelta(seconds=wait) + budget < attempt.not_after
     )
-    row = OutcomeRow(
-        **key,
+    row = row_of(
         state=State.REFUSED,
         tries=tries,
         code=error.code,
@@ -89,7 +91,7 @@ def decide(outcome: Outcome, law: datetime, budget: timedelta, jitter: float) ->
 
 
 def backoff(error: SendError, tries: int, jitter: float) -> float:
-    """Return the seconds until the next attempt: what the provider asked, else growing, jittered."""
+    """Return the seconds until the next attempt: what the provider asked, else jittered growth."""
     if error.retry_after_seconds is not None:
         return error.retry_after_seconds * (1 + 0.1 * jitter)
     if error.kind is ErrorKind.NOT_STARTED:
@@ -141,9 +143,7 @@ class Recorder:
         if isinstance(outcome.result, Ended):
             reason = outcome.result.reason
             return [
-                self._facts.ended(
-                    attempt, outcome.result.state, reason, law=law, machine=machine
-                )
+                self._facts.ended(attempt, outcome.result.state, reason, law=law, machine=machine)
             ]
         wait = None if recorded.closing else decision.wait_seconds
         reached = row.state != State.REFUSED

@@ -31,7 +31,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
 
 
-def apply(stored: StoredAttempt, receipt: StatusReceipt, law: datetime, machine: datetime) -> Effect:
+def apply(
+    stored: StoredAttempt, receipt: StatusReceipt, law: datetime, machine: datetime
+) -> Effect:
     """Raise `stored` by `receipt` in place and say what follows from it."""
     accepted = stored.state != State.ACCEPTED
     contradicts = stored.state in NEVER_CALLED

@@ -1,51 +1,180 @@
 """One sender service: everything wired, started in order, in one process.
 
 In: a `Channel` and its settings class. Out: `python -m services.<name> serve | migrate | settings`.
-The HTTP server starts first (health) and stops last (receipts still arrive); the task feed starts
-last, when configuration and holds have been read.
+The HTTP server starts first after the database (health answers early); tasks are read last, when
+configuration and holds are there. It all stops in reverse: tasks first, receipts and relays last.
 """
 
 import argparse
+import asyncio
 import sys
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
-from uuid import uuid4
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
 
 from shared import settings as settings_of
-from shared.clock import Clock
-from shared.directory import Directory
-from shared.events.topics import CONTACT_HOLDS, PLATFORM_CONFIG, TASKS_BY_CHANNEL
-from shared.http.auth import Authenticator
-from shared.http.server import HttpServer, Progress, create_app
+from shared.http.server import HttpServer, create_app
 from shared.kafka import admin
-from shared.kafka.admin import Layout
-from shared.kafka.client import ConsumerSettings
-from shared.kafka.consumer import GroupConsumer
-from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.ends import LogEnds
+from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.postgres import Pool, migrate, open_pool, outbox
-from shared.postgres.lane import LaneRelay
-from shared.postgres.relay import Relay
-from shared.privacy import Sealer, key_bytes
-from shared.runtime import CannotStart, Service
-from shared.sender.callbacks import Callbacks
-from shared.sender.calling import START_SECONDS_MAX, Caller
+from shared.postgres import Pool, migrate, open_pool
+from shared.runtime import EXIT_CANNOT_START, CannotStart, Service
 from shared.sender.calls import new_client
 from shared.sender.channel import Channel
-from shared.sender.composing import Composer
-from shared.sender.credentials import Accounts
-from shared.sender.deliver import Deliverer
-from shared.sender.endings import ABANDONED_GRACE_SECONDS, Closer, Retries, Sweeper, Upkeep
-from shared.sender.facts import Facts
-from shared.sender.feed import TaskFeed
-from shared.sender.holds import Holds
-from shared.sender.lanes import Lanes
-from shared.sender.picking import Picker
-from shared.sender.receipts import Interpreter
-from shared.sender.recording import Recorder
+from shared.sender.parts import Sender
+from shared.sender.progress import progress
 from shared.sender.settings import SenderSettings
-from shared.sender.store import endings, holds as hold_store
-from shared.sender.throttle import Throttle
-from shared.sender.webhooks import Webhooks, hold_envelope
+from shared.sender.webhooks import Webhooks
+
+CATCH_UP_SECONDS_MAX = 60.0  # configuration and holds are small topics
+
+R = TypeVar("R")
+
+
+def run_sender(
+    channel: Channel[Any],
+    settings_cls: type[SenderSettings],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run one command of a sender service; return the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{channel.service}")
+    parser.add_argument("command", choices=("serve", "migrate", "settings"))
+    command = parser.parse_args(arguments).command
+    if command == "settings":
+        sys.stdout.write(settings_of.markdown(settings_cls))
+        return 0
+    settings = settings_of.load(settings_cls)
+    if command == "migrate":
+        return _migrate(settings)
+    return Service(settings).run(lambda service: assemble(service, channel, settings))
+
+
+def _migrate(settings: SenderSettings) -> int:
+    name = settings.service_name
+    try:
+        revision = migrate.upgrade(name, settings.postgres_url.get_secret_value())
+    except OSError as error:
+        reason = type(error).__name__
+        sys.stderr.write(f"{name}: the database does not answer ({reason}): see POSTGRES_URL\n")
+        return EXIT_CANNOT_START
+    sys.stdout.write(f"{name}: schema at revision {revision}\n")
+    return 0
+
+
+async def assemble(service: Service, channel: Channel[Any], settings: SenderSettings) -> None:
+    """Open everything and add the loops, in the order in which they depend on each other."""
+    pool = await _database(service, settings)
+    calls_max = settings.provider_calls_max
+    client = await service.open(
+        "provider_client",
+        _made(
+            lambda: new_client(
+                calls_max,
+                settings.provider_connect_seconds_max,
+                settings.provider_read_seconds_max,
+            )
+        ),
+        aiohttp.ClientSession.close,
+    )
+    sender = Sender(channel, settings, pool, client)
+    await sender.clock.start(pool)
+    await sender.upkeep.once()
+    app = create_app(
+        service=settings.service_name,
+        settings=settings,
+        auth=sender.directory,
+        routers=[sender.webhooks.route()],
+        readiness=service.readiness,
+        progress=lambda: progress(sender.parts()),
+    )
+    await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
+    service.add("clock", lambda stop: sender.clock.run(pool, stop))
+    await _connect(service, sender)
+    await _follow(service, sender)
+    await service.open("webhooks", _made(lambda: sender.webhooks), Webhooks.close)
+    service.add("receipts", sender.interpreter.run)
+    service.add("sweeper", sender.sweeper.run)
+    service.add("upkeep", sender.upkeep.run)
+    service.add("deliver", sender.deliverer.run)
+    service.add("retries", sender.retries.run)
+    service.add("tasks", sender.feed.run)
+
+
+async def _database(service: Service, settings: SenderSettings) -> Pool:
+    url = settings.postgres_url.get_secret_value()
+    pool = await service.open(
+        "database",
+        open_pool(url, service=settings.service_name, max_size=settings.database_pool_max),
+        Pool.close,
+    )
+    try:
+        await asyncio.to_thread(migrate.check, settings.service_name, url)
+    except migrate.SchemaTooOld as error:
+        raise CannotStart(str(error)) from None
+    return pool
+
+
+async def _connect(service: Service, sender: Sender) -> None:
+    """Connect to Kafka, check the topics, start the relays."""
+    settings = sender.settings
+    try:
+        await admin.ensure_topics(
+            settings.kafka_bootstrap,
+            partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
+            suffix=settings.topic_suffix,
+        )
+    except PartitionCountChanged as error:
+        raise CannotStart(str(error)) from None
+    await service.open("producer", _started(sender.producer), Producer.stop)
+    await service.open("log_ends", _made(lambda: sender.ends), LogEnds.close)
+    service.add("lane", sender.lane.run)
+    service.add("relay", sender.relay.run)
+
+
+async def _follow(service: Service, sender: Sender) -> None:
+    """Follow configuration and holds; go on when both have been read to their ends."""
+    service.add(
+        "follow_config",
+        _until_stopped(sender.config_reader, lambda: sender.directory.follow(sender.config_reader)),
+    )
+    service.add("follow_holds", _until_stopped(sender.holds_reader, sender.holds.follow))
+    service.check("holds_feed", sender.holds.current)
+    try:
+        async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
+            await sender.config_reader.caught_up.wait()
+            await sender.holds_reader.caught_up.wait()
+    except TimeoutError:
+        message = "configuration and holds could not be read from Kafka in time"
+        raise CannotStart(message) from None
+
+
+def _until_stopped(
+    reader: CompactedReader, follow: Callable[[], Awaitable[None]]
+) -> Callable[[asyncio.Event], Any]:
+    """Return a loop that follows a compacted topic until it is told to stop."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        async def end() -> None:
+            await stop.wait()
+            await reader.stop()
+
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(end())
+            await follow()
+            ending.cancel()
+
+    return loop
+
+
+async def _started(producer: Producer) -> Producer:
+    await producer.start()
+    return producer
+
+
+async def _made(make: Callable[[], R]) -> R:
+    """A resource that needs no opening, only closing in its turn."""
+    return make()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 from shared.sender.attempts import N_MAX, Frame, Work, pack
 
 SUBJECT_SEPARATOR = "\x1f"  # cannot occur in ids; keeps a task's subjects in one text column

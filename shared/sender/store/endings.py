@@ -12,12 +12,12 @@ from uuid import UUID
 import msgspec
 
 from shared.events.contact import CloseRequested
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 from shared.sender.attempts import Frame, ends_on, pack
 from shared.sender.store.receipts import ATTEMPT_COLUMNS, StoredAttempt, stored_attempt
 
 SWEEP_LOCK = 0x5E4D_0002
-# A claim is visible at the latest when its statement times out (30 s); twice that is looked at again.
+# A claim is visible at the latest when its statement times out (30 s): look back twice that.
 SWEEP_OVERLAP_SECONDS = 60
 
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1, current_schema()::regnamespace::oid::integer)"
@@ -37,7 +37,7 @@ SET state = 'UNKNOWN', error = 'no_outcome', outcome_at = bounds.machine,
 FROM bounds
 WHERE a.claimed_at >= bounds.low AND a.claimed_at < bounds.high AND a.state = 'CLAIMED'
 RETURNING {ATTEMPT_COLUMNS}
-"""
+"""  # noqa: S608 - constants of ours
 
 GIVE_UP = f"""
 WITH due AS (
@@ -53,6 +53,17 @@ FROM due
 WHERE a.contact_id = due.contact_id AND a.n = due.n AND a.ends_on = due.ends_on
     AND a.state = 'UNKNOWN'
 RETURNING {ATTEMPT_COLUMNS}
+"""  # noqa: S608 - a constant of ours
+
+NEXT_RESOLVE_BY = """
+SELECT min(resolve_by) AS due, platform.law_now() AS law FROM unknown_attempt
+"""
+
+# Only what the next sweep will newly look at: seconds of claims, by an index on their time.
+ABANDONED = """
+SELECT count(*) FROM attempt a, sweep s
+WHERE a.claimed_at >= s.claimed_through AND a.state = 'CLAIMED'
+    AND a.claimed_at < platform.machine_now() - make_interval(secs => $1 / 2)
 """
 
 CLOSE = """
@@ -94,7 +105,7 @@ JOIN LATERAL (
     SELECT * FROM attempt t WHERE t.contact_id = r.contact_id AND t.ends_on = r.ends_on
     ORDER BY t.n DESC LIMIT 1
 ) a ON true
-"""
+"""  # noqa: S608 - a constant of ours
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -119,10 +130,18 @@ async def give_up(conn: Connection, limit: int) -> list[StoredAttempt]:
     return [stored_attempt(row) for row in await conn.fetch(GIVE_UP, limit)]
 
 
-async def next_resolve_by(conn: Connection) -> datetime | None:
-    """Return the law time at which the next unknown attempt becomes final, if any waits."""
-    value: datetime | None = await conn.fetchval("SELECT min(resolve_by) FROM unknown_attempt")
-    return value
+async def next_resolve_by(conn: Connection) -> tuple[datetime | None, datetime]:
+    """Return when the next unknown attempt becomes final, if any waits, and law time now."""
+    row = await conn.fetchrow(NEXT_RESOLVE_BY)
+    if row is None:
+        msg = "an aggregate without a row"
+        raise LookupError(msg)
+    return row["due"], row["law"]
+
+
+async def abandoned(conn: Connection, abandoned_after_seconds: float) -> int:
+    """Count claims that no living process can still be calling for, and that were not swept yet."""
+    return int(await conn.fetchval(ABANDONED, abandoned_after_seconds))
 
 
 async def close(conn: Connection, closes: Sequence[Close], owner: UUID) -> list[StoredAttempt]:

@@ -7,7 +7,7 @@ version wins whatever order they come in.
 from collections.abc import Iterable, Sequence
 
 from shared.events.hold import Hold
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 
 UPSERT = """
 INSERT INTO hold (hold_id, tenant_id, scope, subject, reason, version, state, placed_at, until,
@@ -20,6 +20,12 @@ SET tenant_id = excluded.tenant_id, scope = excluded.scope, subject = excluded.s
     placed_at = excluded.placed_at, until = excluded.until, lifted_at = excluded.lifted_at,
     origin = excluded.origin
 WHERE hold.version < excluded.version
+"""
+
+PLACED_BY = """
+SELECT hold_id, tenant_id, scope, subject, reason, version, state, placed_at, until, lifted_at,
+    origin
+FROM hold WHERE origin = $1 AND state = 'active'
 """
 
 
@@ -43,8 +49,13 @@ async def upsert(conn: Connection, holds: Iterable[Hold]) -> None:
         )
 
 
+async def placed_by(conn: Connection, origin: str) -> list[Hold]:
+    """Return the active holds that this service itself has placed."""
+    return [Hold(**dict(row.items())) for row in await conn.fetch(PLACED_BY, origin)]
+
+
 def newest(holds: Iterable[Hold]) -> Sequence[Hold]:
-    """Return one row per hold, its newest version, in hold id order (so that upserts never cross)."""
+    """Return the newest version of each hold, in id order (so that upserts never cross)."""
     by_id: dict[bytes, Hold] = {}
     for hold in holds:
         known = by_id.get(hold.hold_id.bytes)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 
 RECORD = """
 WITH clock AS MATERIALIZED (

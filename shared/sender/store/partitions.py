@@ -8,7 +8,7 @@ never dropped while one of its rows still waits for evidence.
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 from shared.sender.tables import ATTEMPT_FILLFACTOR_PERCENT
 
 PARTITIONS_LOCK = 0x5E4D_0001  # any constant of our own; the schema's oid separates the senders

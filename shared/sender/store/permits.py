@@ -6,7 +6,7 @@ provider's "slow down" moves the row for everybody.
 
 from collections.abc import Sequence
 
-from shared.postgres.engine import Connection
+from shared.postgres import Connection
 
 PUSH_BACK = """
 INSERT INTO throttle (key, tat)
@@ -30,6 +30,9 @@ async def take(
         bursts,
         wanted,
     )
+    if row is None:
+        msg = "a function without a row"
+        raise LookupError(msg)
     return row["granted"], row["wait_seconds"]
 
 

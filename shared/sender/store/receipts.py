@@ -6,14 +6,13 @@ by the key in its callback URL; one without (an account-wide webhook) is matched
 reference, on a slow path that scans the recent partitions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from shared.postgres.engine import Connection
+from shared.postgres import Connection, Row
 from shared.sender.attempts import Attempt, unpack
 
 ATTEMPT_COLUMNS = """a.contact_id, a.n, a.ends_on, a.debtor_id, a.tenant_id, a.account_id,
@@ -51,7 +50,7 @@ FROM unnest($1::uuid[], $2::smallint[], $3::date[]) AS k (contact_id, n, ends_on
 JOIN attempt a ON a.contact_id = k.contact_id AND a.n = k.n AND a.ends_on = k.ends_on
 ORDER BY a.contact_id, a.n
 FOR UPDATE OF a
-"""
+"""  # noqa: S608 - a constant of ours
 
 FIND_BY_REFERENCE = """
 SELECT a.contact_id, a.n, a.ends_on, a.provider_ref FROM attempt a
@@ -80,11 +79,11 @@ JOIN LATERAL (
         AND t.state IN ('CLAIMED', 'ACCEPTED', 'UNKNOWN', 'UNKNOWN_FINAL')
     ORDER BY (t.account_id = q.account_id) DESC, t.claimed_at DESC LIMIT 1
 ) a ON true
-"""
+"""  # noqa: S608 - a constant of ours
 
 
 class RawReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One authentic webhook. The key (contact, n, date) is there when its callback URL carried it."""
+    """One authentic webhook; contact, n and date are there when its callback URL named them."""
 
     receipt_id: UUID
     received_on: date
@@ -113,7 +112,7 @@ class StoredAttempt(msgspec.Struct, kw_only=True, gc=False):
     owner: UUID
 
 
-def stored_attempt(row: Mapping[str, Any]) -> StoredAttempt:
+def stored_attempt(row: Row) -> StoredAttempt:
     """Return a row of `ATTEMPT_COLUMNS` as a value."""
     return StoredAttempt(
         attempt=Attempt(

@@ -1,0 +1,278 @@
+"""Twilio Programmable Messaging: send, authenticate, read_webhook, code table.
+
+In: messages and accounts (`account_sid`, `auth_token`, and during a rotation `auth_token_next` or
+`auth_token_previous`). Out: results and receipts in the runtime's words. Twilio has no idempotency
+key: a time-out stays unknown until a status callback, which each message names by its own URL.
+API: https://www.twilio.com/docs/messaging/api; codes: https://www.twilio.com/docs/api/errors.
+"""
+
+import base64
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+import aiohttp
+import msgspec
+
+from services.sms_sender.message import SmsMessage
+from shared.events.states import ContactState
+from shared.sender.calls import read_answer
+from shared.sender.errors import ErrorKind, SendError
+from shared.sender.provider import (
+    Accepted,
+    Account,
+    Capabilities,
+    InboundReply,
+    Refused,
+    Sending,
+    SendResult,
+    StatusReceipt,
+    Unknown,
+    UnreadableWebhookError,
+    WebhookAnswer,
+    WebhookEvent,
+    WebhookRequest,
+)
+
+API_BASE = "https://api.twilio.com"
+API_VERSION = "2010-04-01"
+VALIDITY_SECONDS_MAX = 36_000  # the longest Twilio takes, and its default
+SIGNATURE_HEADER = "x-twilio-signature"
+TOKEN_NAMES = ("auth_token", "auth_token_next", "auth_token_previous")
+FORM_FIELDS_MAX = 200  # a webhook has about thirty
+OK_FIRST, OK_LAST = 200, 299
+BAD_FIRST, BAD_LAST = 400, 499
+AMBIGUOUS_4XX = frozenset({408, 425})  # the server gave up on the request: who knows how far it got
+
+_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+
+# Vendor code -> kind of error: of the answer to a send, and of a negative status callback.
+CODES: dict[ErrorKind, tuple[int, ...]] = {
+    ErrorKind.RECIPIENT_OPTED_OUT: (21610, 63014, 63033),
+    ErrorKind.RECIPIENT_INVALID: (
+        21211, 21214, 21217, 21604, 21612, 21614, 30005, 30006, 63003, 63024,
+    ),
+    ErrorKind.RECIPIENT_UNREACHABLE: (30003, 30008, 30017, 30410, 63009, 63010, 63012),
+    ErrorKind.THROTTLED: (14107, 20429, 63017, 63018, 63038),
+    ErrorKind.NUMBER_THROTTLED: (21611, 30001, 30022, 30023, 30027),
+    ErrorKind.PROVIDER_BUSY: (20500, 20503),
+    ErrorKind.BAD_CREDENTIALS: (20003, 20005, 20006, 30002),
+    ErrorKind.NO_FUNDS: (30026,),
+    ErrorKind.ACCOUNT_SETTINGS: (
+        20404, 21212, 21408, 21603, 21606, 21659, 21660, 21701, 21702, 21703, 21704, 21705, 30032,
+        63001, 63007, 63008,
+    ),
+    ErrorKind.CONTENT_REFUSED: (
+        21602, 21617, 21618, 21655, 21656, 30007, 63013, 63016, 63021, 63027, 63028, 63040, 63041,
+    ),
+    ErrorKind.POLICY_REFUSED: (30034, 30460, 30466, 30610, 30863, 30869),
+    ErrorKind.MALFORMED_REQUEST: (20001, 21609, 21619, 21620, 21626),
+}  # fmt: skip
+KIND_OF_CODE = {code: kind for kind, codes in CODES.items() for code in codes}
+
+# Without a body that we can read, these statuses alone say that nothing was taken.
+KIND_OF_STATUS = {
+    401: ErrorKind.BAD_CREDENTIALS,
+    403: ErrorKind.BAD_CREDENTIALS,
+    429: ErrorKind.THROTTLED,
+}
+
+# Twilio's words for a message's way. Words not listed move nothing and are kept.
+STATES: dict[str, ContactState] = {
+    "queued": ContactState.ACCEPTED,
+    "accepted": ContactState.ACCEPTED,
+    "scheduled": ContactState.ACCEPTED,
+    "sending": ContactState.SENT,
+    "sent": ContactState.SENT,
+    "delivered": ContactState.DELIVERED,
+    "partially_delivered": ContactState.DELIVERED,
+    "read": ContactState.READ,
+    "undelivered": ContactState.UNDELIVERED,
+    "failed": ContactState.UNDELIVERED,
+    "canceled": ContactState.UNDELIVERED,
+}
+INBOUND_WORDS = frozenset({"received", "receiving"})
+
+
+class _Message(msgspec.Struct):
+    """What we read of a successful answer."""
+
+    sid: str
+    status: str = ""
+    error_code: int | None = None
+
+
+class _Error(msgspec.Struct):
+    """Twilio's error body."""
+
+    code: int
+    status: int = 0
+
+
+class Twilio:
+    """The adapter; `name` is the provider's name in sender accounts."""
+
+    capabilities = Capabilities(callback_per_message=True, validity=True)
+    webhook_answer = WebhookAnswer(body=b"<Response/>", content_type="text/xml")
+    credential_names: Sequence[str] = ("account_sid", "auth_token")
+
+    def __init__(self, name: str = "twilio") -> None:
+        self.name = name
+
+    async def send(
+        self,
+        client: aiohttp.ClientSession,
+        account: Account,
+        message: SmsMessage,
+        sending: Sending,
+    ) -> SendResult:
+        """Create one message."""
+        sid = account.credentials.get("account_sid", "")
+        token = account.credentials.get("auth_token", "")
+        base = (account.settings.base_url or self._base()).rstrip("/")
+        if not sid or not token or not base:
+            return Refused(error=SendError(kind=ErrorKind.BAD_CREDENTIALS, code="incomplete"))
+        async with client.post(
+            f"{base}/{API_VERSION}/Accounts/{quote(sid, safe='')}/Messages.json",
+            data=form(account.settings.sender, message, sending),
+            headers={"Authorization": _basic(sid, token)},
+            allow_redirects=False,
+        ) as response:
+            return read_send_answer(response.status, await read_answer(response), response.headers)
+
+    def authenticate(self, request: WebhookRequest, account: Account) -> bool:
+        """Check X-Twilio-Signature against every token that is valid now."""
+        given = request.headers.get(SIGNATURE_HEADER, "").encode("latin-1", "replace")
+        try:
+            fields = _fields(request.body)
+        except UnreadableWebhookError:
+            return False
+        genuine = False
+        for name in TOKEN_NAMES:
+            token = account.credentials.get(name)
+            for url in _with_and_without_port(request.url) if token else ():
+                # Every candidate is compared, so that time tells nothing.
+                genuine |= hmac.compare_digest(signature(token or "", url, fields).encode(), given)
+        return genuine
+
+    def read_webhook(self, body: bytes) -> Sequence[WebhookEvent]:
+        """Read a status callback or an inbound message."""
+        fields = dict(_fields(body))
+        sid = fields.get("MessageSid") or fields.get("SmsSid") or ""
+        if not sid:
+            msg = "a webhook without MessageSid"
+            raise UnreadableWebhookError(msg)
+        word = (fields.get("MessageStatus") or fields.get("SmsStatus") or "").lower()
+        if "Body" in fields and (word in INBOUND_WORDS or "MessageStatus" not in fields):
+            return (_reply(sid, fields),)
+        if not word:
+            msg = "a status callback without a status"
+            raise UnreadableWebhookError(msg)
+        code = fields.get("ErrorCode") or None
+        state = STATES.get(word)
+        return (
+            StatusReceipt(
+                provider_ref=sid,
+                provider_word=word,
+                state=state,
+                code=code,
+                error=_kind(code) if state is ContactState.UNDELIVERED else None,
+            ),
+        )
+
+    def _base(self) -> str:
+        return API_BASE if self.name == "twilio" else ""
+
+
+def form(sender: str, message: SmsMessage, sending: Sending) -> dict[str, str]:
+    """Return the form of one message; a sender `MG…` is a messaging service."""
+    source = "MessagingServiceSid" if re.fullmatch(r"MG[0-9a-f]{32}", sender) else "From"
+    return {
+        "To": message.to,
+        source: sender,
+        "Body": message.text,
+        "StatusCallback": sending.callback_url,
+        # What is not delivered when the window ends is not delivered at night.
+        "ValidityPeriod": str(min(sending.validity_seconds, VALIDITY_SECONDS_MAX)),
+    }
+
+
+def read_send_answer(status: int, body: bytes, headers: Mapping[str, str]) -> SendResult:
+    """Return what Twilio's answer to a send means."""
+    if OK_FIRST <= status <= OK_LAST:
+        return _read_success(body)
+    if not BAD_FIRST <= status <= BAD_LAST or status in AMBIGUOUS_4XX:
+        return Unknown(why=f"status_{status}")
+    after = _retry_after(headers)
+    try:
+        code = msgspec.json.decode(body, type=_Error).code
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        kind = KIND_OF_STATUS.get(status)
+        if kind is None:  # not Twilio's own words: something between us, and who knows what it did
+            return Unknown(why=f"garbled_{status}")
+        return Refused(error=SendError(kind=kind, code=str(status), retry_after_seconds=after))
+    kind = KIND_OF_CODE.get(code) or KIND_OF_STATUS.get(status, ErrorKind.REJECTED)
+    return Refused(error=SendError(kind=kind, code=str(code), retry_after_seconds=after))
+
+
+def signature(token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
+    """Return the signature of a form webhook: HMAC-SHA1 over the URL and every sorted field."""
+    text = url + "".join([name + value for name, value in sorted(set(fields))])
+    return base64.b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
+
+
+def _read_success(body: bytes) -> SendResult:
+    try:
+        message = msgspec.json.decode(body, type=_Message)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Unknown(why="garbled_success")
+    if _SID.fullmatch(message.sid) is None:
+        return Unknown(why="garbled_success")
+    return Accepted(provider_ref=message.sid)
+
+
+def _reply(sid: str, fields: Mapping[str, str]) -> InboundReply:
+    sender, recipient = fields.get("From", ""), fields.get("To", "")
+    if not sender or not recipient:
+        msg = "an inbound message without From or To"
+        raise UnreadableWebhookError(msg)
+    return InboundReply(
+        provider_ref=sid, from_address=sender, to_address=recipient, text=fields["Body"]
+    )
+
+
+def _fields(body: bytes) -> list[tuple[str, str]]:
+    try:
+        text = body.decode()
+        return parse_qsl(
+            text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=FORM_FIELDS_MAX
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        msg = "a webhook that is not a form"
+        raise UnreadableWebhookError(msg) from error
+
+
+def _with_and_without_port(url: str) -> tuple[str, ...]:
+    """Twilio signs the URL as configured, or with its default port added or left out."""
+    parts = urlsplit(url)
+    default = 443 if parts.scheme == "https" else 80
+    host = parts.hostname or ""
+    if parts.port is None:
+        return url, urlunsplit(parts._replace(netloc=f"{host}:{default}"))
+    return url, urlunsplit(parts._replace(netloc=host))
+
+
+def _kind(code: str | None) -> ErrorKind | None:
+    if code is None:
+        return None
+    return KIND_OF_CODE.get(int(code), ErrorKind.REJECTED) if code.isdigit() else ErrorKind.REJECTED
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _basic(sid: str, token: str) -> str:
+    return "Basic " + base64.b64encode(f"{sid}:{token}".encode()).decode()
