@@ -8,7 +8,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-unit up servers demo bench schemas hooks clean
+.PHONY: help setup check format test test-unit up servers sample demo bench schemas docs hooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-unit: $(READY) ## run the tests that need no server
 up: $(READY) ## start everything on this machine and stay up; Ctrl-C stops it
 	$(BIN)/python -m deploy.local up $(ARGS)
 
+sample: $(READY) ## configure a sample tenant in what `make up` started; prints its key
+	@$(BIN)/python -m deploy.demo.sample
+
 servers: $(READY) ## start PostgreSQL and Kafka alone and print how to use them
 	$(BIN)/python -m deploy.local servers
 
@@ -53,6 +56,9 @@ bench: $(READY) ## contacts per second, end to end: one line of JSON
 
 schemas: $(READY) ## write the JSON Schemas of the events anew
 	$(BIN)/python -m shared.events.schemas
+
+docs: $(READY) ## write the generated tables of the documents anew
+	$(BIN)/python -m deploy.documents
 
 hooks: $(READY) ## run the checks before each commit
 	$(BIN)/pre-commit install

@@ -5,17 +5,19 @@ the senders' environment holds), and tenant, templates, packs, ladders and portf
 through the configuration API, as an operator would store them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from deploy.demo.platform import Json, Platform
-from deploy.local.stack import Stack
+from deploy.local.keys import SANDBOX_SIDS
 from deploy.portfolio.configuration import Choice, Sender, entries
 
 POLICY_FOLDER = Path(__file__).parents[2] / "services" / "scheduler"
-ACCOUNT_SIDS = {"br-sms": "AC" + "b5" * 16, "us-sms": "AC" + "05" * 16}
 SID_VARIABLES = {"br-sms": "SANDBOX_BR_SID", "us-sms": "SANDBOX_US_SID"}
+ACCOUNT_SIDS = {account: SANDBOX_SIDS[name] for account, name in SID_VARIABLES.items()}
 # What the senders' environment must hold besides the secrets of every local stack.
 ENVIRONMENT = {"sms_sender": {SID_VARIABLES[account]: sid for account, sid in ACCOUNT_SIDS.items()}}
 NUMBERS = {"br-sms": "+5511940000001", "us-sms": "+12025550142"}
@@ -27,13 +29,24 @@ PACKS = {
 }
 
 
+class Site(Protocol):
+    """A running stack, as far as the sample needs it: its URLs and the sandbox's secret."""
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """Secrets of the stack, by a name of its own."""
+
+    def url(self, name: str) -> str:
+        """Base URL of a process."""
+
+
 def choices(sandbox_url: str) -> tuple[Choice, Choice]:
     """What the Brazilian and the US portfolio run on."""
     return _choice("br-sms", sandbox_url), _choice("us-sms", sandbox_url)
 
 
 def prepare(
-    platform: Platform, stack: Stack, tenant_id: str, *, rate_per_second: float | None = None
+    platform: Platform, stack: Site, tenant_id: str, *, rate_per_second: float | None = None
 ) -> None:
     """Register the accounts at the sandbox and store the whole configuration.
 
@@ -50,13 +63,13 @@ def prepare(
     platform.configure(tenant_id, stored)
 
 
-def register_accounts(platform: Platform, stack: Stack, tenant_id: str) -> None:
+def register_accounts(platform: Platform, stack: Site, tenant_id: str) -> None:
     """Make the sandbox know both accounts, their secret and where replies go."""
     for account_id in ACCOUNT_SIDS:
         platform.sandbox("POST", "/sandbox/accounts", _account(stack, tenant_id, account_id))
 
 
-def _account(stack: Stack, tenant_id: str, account_id: str) -> Json:
+def _account(stack: Site, tenant_id: str, account_id: str) -> Json:
     provider = PROVIDERS[account_id]
     inbound = f"{stack.url('sms_sender')}/webhooks/{provider}/{tenant_id}/{account_id}"
     return {
