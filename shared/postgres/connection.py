@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import asyncpg
 
 ACQUIRE_SECONDS_MAX = 5.0  # waiting longer for a connection means overload: fail, do not pile up
+COMMAND_SECONDS_MAX = 35.0  # above the server's own limit (30 s): a server that went away
 CLOSE_SECONDS_MAX = 10.0  # statements end within their own timeout; then connections are cut
 
 UniqueViolation: type[Exception] = asyncpg.UniqueViolationError
@@ -132,7 +133,10 @@ class Pool:
         settings = self._options | dict(options or {})
         settings["application_name"] = f"{settings.get('application_name', 'regua')}/{purpose}"
         opened: Connection = await asyncpg.connect(
-            self._url, timeout=self._acquire_seconds_max, server_settings=settings
+            self._url,
+            timeout=self._acquire_seconds_max,
+            command_timeout=COMMAND_SECONDS_MAX,
+            server_settings=settings,
         )
         return opened
 

@@ -11,7 +11,14 @@ from typing import NamedTuple
 import asyncpg
 
 from shared.postgres import outbox
-from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool, Row, UniqueViolation
+from shared.postgres.connection import (
+    COMMAND_SECONDS_MAX,
+    TRANSIENT_ERRORS,
+    Connection,
+    Pool,
+    Row,
+    UniqueViolation,
+)
 
 __all__ = [
     "TRANSIENT_ERRORS",
@@ -26,7 +33,6 @@ __all__ = [
 
 STATEMENT_TIMEOUT_MS = 30_000  # a statement that runs longer is a fault, not work
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000  # an open transaction holds back the relay and vacuum
-COMMAND_SECONDS_MAX = 35.0  # client side, above the server's: a server that went away
 START_SECONDS_MAX = 60.0  # database and services may start together
 RETRY_SECONDS = 0.5  # between tries at start
 POOL_MIN = 1  # idle services hold one connection

@@ -34,14 +34,12 @@ __all__ = [
     "ensure_partitions",
     "headers_from",
     "partition_name",
-    "pending_rows",
     "prepare",
 ]
 
 VALUE_BYTES_MAX = 800_000  # a record must fit one Kafka batch (900 kB) together with its headers
 DAYS_AHEAD = 7  # partitions made in advance: a week of nobody looking after them
 PREPARE_LOCK = 0x7265_6775_6F62  # advisory lock: processes of one service prepare one at a time
-PENDING_COUNTED_MAX = 100_000  # counting stops here; "more" is all that anyone needs to know
 
 _encode_headers = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
@@ -136,23 +134,6 @@ async def ensure_partitions(conn: Connection) -> list[str]:
 def partition_name(day: date) -> str:
     """Name of the outbox partition of a (UTC) day."""
     return f"outbox_{day:%Y%m%d}"
-
-
-async def pending_rows(conn: Connection, name: str = "outbox") -> int:
-    """Count committed rows that are not yet known to be published (at most 100,000)."""
-    count = await conn.fetchval(
-        """
-        SELECT count(*) FROM (
-            SELECT 1 FROM outbox o, relay r
-            WHERE r.name = $1 AND o.day >= r.day - 1
-              AND (o.generation, o.xid, o.id) > (r.generation, r.xid, r.id)
-            LIMIT $2
-        ) unpublished
-        """,
-        name,
-        PENDING_COUNTED_MAX,
-    )
-    return int(count)
 
 
 def _row(envelope: Envelope) -> tuple[str, object, bytes, bytes]:

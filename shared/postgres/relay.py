@@ -101,7 +101,7 @@ class Relay:
         """Count unpublished rows of all replicas by the stored position (at most 100,000)."""
         async with self._pool.acquire() as conn:
             state = await pages.load_state(conn, self._name)
-            return await outbox.pending_rows(conn, self._name) + int(state.again is not None)
+            return await pages.count_after(conn, state.position) + int(state.again is not None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead when nobody else does, publish until `stop`; survive brokers and database.

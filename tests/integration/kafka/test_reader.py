@@ -2,7 +2,9 @@
 
 import asyncio
 
-from shared.kafka import CompactedReader, Producer
+import pytest
+
+from shared.kafka import CompactedReader, Producer, admin
 from tests.support.bus import number_of, outgoing, until
 
 
@@ -38,6 +40,24 @@ async def test_an_empty_topic_is_caught_up_at_once(kafka_bootstrap: str, suffix:
             raise AssertionError(batch)
 
     following = asyncio.ensure_future(follow())
+    await asyncio.wait_for(reader.caught_up.wait(), 20)
+    await reader.stop()
+    await asyncio.wait_for(following, 10)
+
+
+async def test_a_topic_that_is_made_later_is_waited_for(
+    kafka_bootstrap: str, topic_suffix: str
+) -> None:
+    reader = CompactedReader(kafka_bootstrap, f"contact.holds.v1{topic_suffix}")
+
+    async def follow() -> None:
+        async for batch in reader.batches():
+            raise AssertionError(batch)
+
+    following = asyncio.ensure_future(follow())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.caught_up.wait(), 1)
+    await admin.ensure_topics(kafka_bootstrap, partitions=2, replication=1, suffix=topic_suffix)
     await asyncio.wait_for(reader.caught_up.wait(), 20)
     await reader.stop()
     await asyncio.wait_for(following, 10)

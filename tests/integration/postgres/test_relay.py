@@ -220,14 +220,10 @@ async def test_no_page_ever_sorts_a_whole_partition(
             await append(conn, topic, range(start, start + 2_000))
         state = await pages.load_state(conn, "outbox")
         reader = await pool.dedicated("reader", pages.PLANNER_OPTIONS)
+        at = state.position
+        await reader.execute(f"PREPARE page AS {pages.READ}")
         plan = await reader.fetch(
-            f"EXPLAIN {pages.READ}",
-            state.position.day,
-            state.position.generation,
-            state.position.xid,
-            state.position.id,
-            1,
-            2_000,
+            f"EXPLAIN EXECUTE page('{at.day}', {at.generation}, '{at.xid}', {at.id}, 1, 2000)"
         )
         await reader.close()
         text = "\n".join(str(row[0]) for row in plan)

@@ -10,16 +10,17 @@ from shared.postgres.batches import BatchWriter
 async def test_each_submitter_gets_its_own_result_and_waiters_share_a_flush() -> None:
     sizes: list[int] = []
     gate = asyncio.Event()
+    began = asyncio.Event()
 
     async def flush(items: list[int]) -> list[int]:
         sizes.append(len(items))
+        began.set()
         await gate.wait()
         return [item * 2 for item in items]
 
     writer: BatchWriter[int, int] = BatchWriter(flush, max_items=50)
     submitted = [asyncio.ensure_future(writer.submit(number)) for number in range(120)]
-    while not sizes:
-        await asyncio.sleep(0)
+    await began.wait()
     assert writer.pending() > 0
     gate.set()
     assert await asyncio.gather(*submitted) == [number * 2 for number in range(120)]
@@ -64,16 +65,17 @@ async def test_a_missing_result_is_an_error_and_not_somebody_elses_answer() -> N
 async def test_a_cancelled_submitter_does_not_take_its_item_back() -> None:
     written: list[int] = []
     gate = asyncio.Event()
+    began = asyncio.Event()
 
     async def flush(items: list[int]) -> list[int]:
+        began.set()
         await gate.wait()
         written.extend(items)
         return items
 
     writer: BatchWriter[int, int] = BatchWriter(flush, max_items=10)
     impatient = asyncio.ensure_future(writer.submit(1))
-    while not writer.pending():
-        await asyncio.sleep(0)
+    await began.wait()
     impatient.cancel()
     gate.set()
     await writer.close()
