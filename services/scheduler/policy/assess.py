@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from services.scheduler.policy import silence, standing, steps
 from services.scheduler.policy.calendar import start_of
-from services.scheduler.policy.channels import PASSING, choose_way
+from services.scheduler.policy.channels import PASSING, Way, choose_way
 from services.scheduler.policy.consolidation import Candidate
 from services.scheduler.policy.decision import Decision, Verdict, VerdictKind
 from services.scheduler.policy.jurisdiction import Jurisdiction, resolve
-from services.scheduler.policy.rulebook import Ladder, Rulebook
+from services.scheduler.policy.rulebook import Ladder, Rulebook, Step
 from services.scheduler.policy.segment import ladder_for
 from services.scheduler.policy.state import DebtorState, DebtState, WorkItemDraft
 from shared.events.configuration import Portfolio
@@ -106,20 +106,25 @@ def _on_ladder(
         if position.next_day is not None:
             until = lawful_start(jurisdiction, ladder.steps[0].channels[0], position.next_day)
         return Verdict(kind=VerdictKind.WAIT, reasons=(position.reason,), until=until)
-    way, why = None, jurisdiction.problem
-    if why in MISSING_CONFIGURATION:
-        return _missing(setting, why)
-    if why is None:
-        chosen = choose_way(setting.state, step, portfolio, setting.rulebook, jurisdiction, day)
-        if isinstance(chosen, str):
-            why = chosen
-        elif jurisdiction.calendar(chosen.channel).find(setting.now) is None:
-            why = "no_common_window"
-        else:
-            way = chosen
-    if why in PASSING:
-        return _missing(setting, why)
-    return Candidate(debt, step, way, why, jurisdiction, day, position.reason)
+    chosen = _way(setting, step, portfolio, jurisdiction, day)
+    if isinstance(chosen, Way):
+        return Candidate(debt, step, chosen, None, jurisdiction, day, position.reason)
+    if chosen in PASSING or chosen in MISSING_CONFIGURATION:
+        return _missing(setting, chosen)
+    return Candidate(debt, step, None, chosen, jurisdiction, day, position.reason)
+
+
+def _way(
+    setting: Setting, step: Step, portfolio: Portfolio, jurisdiction: Jurisdiction, day: date
+) -> Way | str:
+    """Return how the step's message goes, or the rule that forbids it."""
+    if jurisdiction.problem is not None:
+        return jurisdiction.problem
+    chosen = choose_way(setting.state, step, portfolio, setting.rulebook, jurisdiction, day)
+    if isinstance(chosen, str):
+        return chosen
+    window = jurisdiction.calendar(chosen.channel).find(setting.now)
+    return chosen if window is not None else "no_common_window"
 
 
 def _lawful_day(now: datetime, jurisdiction: Jurisdiction, ladder: Ladder) -> date:

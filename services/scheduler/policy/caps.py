@@ -54,8 +54,9 @@ def counted(
                 continue
             day = record.at.astimezone(zone).date()
         found.append(Counted(record.channel, day, tuple(item.debt_id for item in record.items)))
-    for past in state.past.values():
-        found.append(Counted(past.channel, past.at.astimezone(zone).date(), ()))
+    found.extend(
+        Counted(past.channel, past.at.astimezone(zone).date(), ()) for past in state.past.values()
+    )
     return found
 
 

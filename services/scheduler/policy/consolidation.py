@@ -92,7 +92,7 @@ def _kind(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _weight(candidate: Candidate) -> tuple[bool, int, date, str]:
-    """Mandatory first, then highest stage, oldest due date, id: the same in any order of arrival."""
+    """Mandatory first, then highest stage, oldest due date, id: whatever the order of arrival."""
     due = candidate.debt.due_date or date.max
     mandatory_last = not candidate.step.mandatory
     return (mandatory_last, -candidate.step.stage, due, candidate.debt.debt_id.hex)

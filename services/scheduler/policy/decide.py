@@ -11,7 +11,7 @@ from uuid import UUID
 
 from services.scheduler.policy.assess import Setting, assess, lawful_start, open_work
 from services.scheduler.policy.calendar import Interval
-from services.scheduler.policy.caps import Capped, check, counted
+from services.scheduler.policy.caps import check, counted
 from services.scheduler.policy.channels import OF_PORTFOLIO, Way
 from services.scheduler.policy.consolidation import Candidate, Group, group, same_contact
 from services.scheduler.policy.decision import (
@@ -22,6 +22,7 @@ from services.scheduler.policy.decision import (
     VerdictKind,
 )
 from services.scheduler.policy.progress import raise_contact, reconcile
+from services.scheduler.policy.reasons import cap_reason, window_reason, withheld_reason
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.silence import in_force
 from services.scheduler.policy.state import ContactRecord, DebtorState, StepRecord
@@ -217,7 +218,7 @@ def _withhold(setting: Setting, refused: Group) -> None:
     """Record that nothing may be sent for these steps, once; mandatory ones stay pending."""
     lead, why = refused.lead, refused.lead.why or "channel_unavailable"
     new = [m for m in refused.members if not _withheld_before(m, why)]
-    reason = withheld_reason(why, lead)
+    reason = withheld_reason(why, lead.step.channels[0], unresolved=_unresolved(lead, why))
     if new:
         told = Group(new[0], tuple(new))
         channel = lead.step.channels[0]
@@ -253,32 +254,8 @@ def _withheld_before(member: Candidate, why: str) -> bool:
     return record is not None and member.step.mandatory and record.reason in (why, "withheld")
 
 
-def cap_reason(capped: Capped) -> Reason:
-    """Return the reason of a full cap."""
-    return Reason(
-        rule=f"caps.{capped.cap.key}",
-        version=capped.pack,
-        verdict="full",
-        inputs={
-            "count": str(capped.used),
-            "max": str(capped.cap.maximum),
-            "free_on": capped.free_on.isoformat(),
-            "status": capped.cap.status,
-        },
-    )
-
-
-def window_reason(packs: str, window: Interval, verdict: str) -> Reason:
-    """Return the reason that names a lawful window."""
-    inputs = {"open": window.open.isoformat(), "close": window.close.isoformat()}
-    return Reason(rule="calendar.window", version=packs, verdict=verdict, inputs=inputs)
-
-
-def withheld_reason(why: str, lead: Candidate) -> Reason:
-    """Return the reason of a contact that must not happen."""
-    if lead.jurisdiction.problem is not None or why == "no_common_window":
-        return Reason(rule="jurisdiction_unresolved", verdict="withheld", inputs={"problem": why})
-    return Reason(rule=why, verdict="withheld", inputs={"channel": lead.step.channels[0]})
+def _unresolved(lead: Candidate, why: str) -> bool:
+    return lead.jurisdiction.problem is not None or why == "no_common_window"
 
 
 def _priority(lead: Candidate) -> int:

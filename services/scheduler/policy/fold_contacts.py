@@ -36,7 +36,7 @@ CLAIMED_PAID_REST = timedelta(days=5)
 
 
 def moved(out: Folded, event_type: str, fact: msgspec.Struct) -> None:
-    """Move the contact forward; a contact nobody here knows is taken over when it counts in caps."""
+    """Move the contact forward; an unknown contact is taken over when it counts in caps."""
     if not isinstance(fact, ContactFactBase):
         return
     new = STATE_AFTER[event_type]
@@ -72,9 +72,7 @@ def opted_out(out: Folded, event_id: UUID, fact: ContactReply, now: datetime) ->
 def replied(out: Folded, event_id: UUID, fact: ContactReply, now: datetime) -> None:
     """The debtor answered. Sure words act at once; unsure ones become a work item."""
     del event_id, now
-    debts = [
-        debt for item in fact.items if (debt := out.state.debts.get(str(item.debt_id))) is not None
-    ]
+    debts = _debts_of(out, fact)
     if fact.intent == "wrong_person" and fact.confident:
         _suppress(out, fact, "wrong_person")
     elif fact.intent == "dispute" and fact.confident:
@@ -86,12 +84,22 @@ def replied(out: Folded, event_id: UUID, fact: ContactReply, now: datetime) -> N
         for debt in debts:
             _promise(debt, fact, alone=len(debts) == 1)
     elif fact.intent == "paid" and fact.confident:
-        _open(out, fact, "claims_paid")
-        for debt in debts:
-            rest = fact.at + CLAIMED_PAID_REST
-            debt.quiet_until = max(debt.quiet_until or rest, rest)
+        _rest(out, fact, debts)
     elif fact.intent != "opt_out":
         _open(out, fact, "unsure_reply")
+
+
+def _debts_of(out: Folded, fact: ContactReply) -> list[DebtState]:
+    found = (out.state.debts.get(str(item.debt_id)) for item in fact.items)
+    return [debt for debt in found if debt is not None]
+
+
+def _rest(out: Folded, fact: ContactReply, debts: list[DebtState]) -> None:
+    """The debtor says it is paid: rest until the money can be seen; a person may look sooner."""
+    _open(out, fact, "claims_paid")
+    until = fact.at + CLAIMED_PAID_REST
+    for debt in debts:
+        debt.quiet_until = max(debt.quiet_until or until, until)
 
 
 def _promise(debt: DebtState, fact: ContactReply, *, alone: bool) -> None:

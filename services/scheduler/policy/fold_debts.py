@@ -221,7 +221,7 @@ def _take_fields(
     *,
     whole: bool,
 ) -> None:
-    """Take each field whose newest writer this event is; `whole`: None is a value, not a silence."""
+    """Take each field whose newest writer this event is; `whole`: None is a value too."""
     for name in FIELDS:
         value = getattr(event, name)
         if value is None and not whole:

@@ -10,21 +10,21 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from services.scheduler.policy import silence, steps
+from services.scheduler.policy import permit, silence, steps
 from services.scheduler.policy.assess import CONFIGURATION_RECHECK, MISSING_CONFIGURATION
 from services.scheduler.policy.calendar import Interval, start_of
 from services.scheduler.policy.caps import check, counted
 from services.scheduler.policy.channels import PASSING, Way, check_way
-from services.scheduler.policy.decide import cap_reason, window_reason
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.jurisdiction import Jurisdiction, resolve
+from services.scheduler.policy.reasons import cap_reason, window_reason
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.segment import ladder_for
 from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState
 from services.scheduler.policy.values import choose_locale, merge_values
 from shared.events.configuration import Portfolio
 from shared.events.contact import Reason
-from shared.events.hold import Hold, subject_of
+from shared.events.hold import Hold
 from shared.events.states import ContactState
 
 __all__ = ["Defer", "Drop", "Go", "gate"]
@@ -73,7 +73,8 @@ def gate(
     way = _way(case)
     if not isinstance(way, Way):
         return way
-    subjects = _subjects(case, address_subject(record.channel, way.point.address))
+    address = address_subject(record.channel, way.point.address)
+    subjects = permit.subjects(case.state, record, case.debts, case.rulebook, address)
     stopped = _held(case, subjects)
     if stopped is not None:
         return stopped
@@ -216,7 +217,9 @@ def _go(case: Case, way: Way, window: Interval, subjects: tuple[str, ...]) -> Go
         not_before=case.now,
         not_after=window.close,
         local_date=day,
-        versions=_versions(case, way, template_version),
+        versions=permit.versions(
+            case.rulebook, case.portfolio, case.record, case.debts[0], case.jurisdiction
+        ),
         subjects=subjects,
         reasons=(
             _reason("silence", "none"),
@@ -225,37 +228,6 @@ def _go(case: Case, way: Way, window: Interval, subjects: tuple[str, ...]) -> Go
             Reason(rule="channel", verdict="allowed", inputs={"channel": way.channel}),
         ),
     )
-
-
-def _subjects(case: Case, address: str) -> tuple[str, ...]:
-    """Every hold subject that stops this contact, for the sender to look at before each call."""
-    tenant, record = case.state.tenant_id, case.record
-    version = case.rulebook.templates[record.template_id][0]
-    return (
-        subject_of("everything"),
-        subject_of("tenant", tenant),
-        subject_of("portfolio", tenant, record.portfolio_id),
-        subject_of("channel", tenant, record.channel),
-        subject_of("template", tenant, record.template_id),
-        subject_of("template", tenant, f"{record.template_id}@{version}"),
-        subject_of("debtor", tenant, str(case.state.debtor_id)),
-        *(subject_of("debt", tenant, str(debt.debt_id)) for debt in case.debts),
-        address,
-    )
-
-
-def _versions(case: Case, way: Way, template_version: int) -> dict[str, str]:
-    found = ladder_for(case.debts[0], case.portfolio, case.rulebook)
-    portfolio_version = case.rulebook.portfolios[case.record.portfolio_id][0]
-    versions = {
-        f"portfolio:{case.record.portfolio_id}": str(portfolio_version),
-        f"template:{way.template_id}": str(template_version),
-        f"account:{way.account_id}": str(case.rulebook.accounts[way.account_id][0]),
-        **case.jurisdiction.versions,
-    }
-    if found is not None:
-        versions[f"ladder:{found[1].id}"] = str(found[0])
-    return versions
 
 
 def _expired(case: Case, window: Interval) -> Drop | None:

@@ -1,6 +1,6 @@
 """Where a debtor may be: the set of zones that places and phone numbers point to.
 
-In: places from the client, phone numbers. Out: zone names. Every indication counts (the law asks for
+In: places from the client, phone numbers. Out: zone names. Every indication counts (the law wants
 a time that is convenient everywhere the data points to). A number whose prefix says no more than a
 country of several clocks (toll-free, Australian mobiles) indicates nothing: without a place, nobody
 knows when it is lawful to contact it. `Etc/Unknown` is no zone, and never UTC.

@@ -1,8 +1,8 @@
 """Move contacts and steps of the state forward: the one place where a step's fate is written.
 
 In: a contact's new state, from facts (`fold`), from dispatch, or set by planner and dispatcher on
-the record itself (`reconcile` notices). Out: step records and stages in the state, and what follows:
-stage facts, contacts to cancel or close, work items. States only rise (`states.rises`).
+the record itself (`reconcile` notices). Out: step records and stages in the state, and what
+follows: stage facts, contacts to cancel or close, work items. States only rise (`states.rises`).
 """
 
 from datetime import datetime

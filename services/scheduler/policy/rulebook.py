@@ -31,8 +31,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a ladder. `key` is stable for ever; `offset_days` counts from the due date.
 
     `misfire` says what a late step does: skip (valid for `max_days_late` days), send_once (until a
-    later step is due), replan (never expires). `after_step` and `wait_days`: not before so many days
-    after that step was sent.
+    later step is due), replan (never expires). `after_step` and `wait_days`: not before so many
+    days after that step was sent.
     """
 
     key: str

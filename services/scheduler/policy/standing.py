@@ -1,8 +1,9 @@
 """Standing of a debt: open, settled or cancelled; promises kept or broken; its episode.
 
 In: payments, promises and registrations as folded, the portfolio's windows, `now`. Out: the debt's
-status and episode, and the facts `debt.promise_kept` and `debt.promise_broken`. A settled debt stays
-in its episode for the reversal window: a payment that bounces inside it resumes where it stopped.
+status and episode, and the facts `debt.promise_kept` and `debt.promise_broken`. A settled debt
+stays in its episode for the reversal window: a payment that bounces inside it resumes where it
+stopped.
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -1,7 +1,7 @@
 """Steps: where a debt stands on its ladder and which step is due.
 
 In: the debt's step records, its ladder, a local date. Out: the step to take, or the date on which
-there may be one, or what blocks; steps that are over are marked in the records (entered late, missed).
+there may be one, or what blocks; steps that are over are marked in the records.
 A deferred or capped step stays pending; mandatory steps are waited for; nothing goes backwards.
 """
 
@@ -77,10 +77,7 @@ def locate(view: View, *, planned: frozenset[str]) -> Position:
         found = _flying(view, step, record, planned)
         if found is not None:
             return found
-        if record.state not in ("pending", "open"):
-            continue
-        if step.stage < debt.stage:  # never backwards, not even to a mandatory step
-            _mark(debt, step, "entered_late", "stage_already_past")
+        if record.state not in ("pending", "open") or _past_stage(debt, step):
             continue
         due = due_day(debt, step)
         if view.day < due:
@@ -105,13 +102,21 @@ def valid_on(debt: DebtState, step: Step, day: date) -> bool:
 
 
 def _flying(view: View, step: Step, record: StepRecord, planned: frozenset[str]) -> Position | None:
-    """A step on its way: wait for it, unless its contact is only planned (then it is judged anew)."""
+    """A step on its way: wait for it, unless its contact is only planned (judged anew)."""
     if record.state == "open" and step.key not in planned:
         return Position(None, None, _reason(view, "ladder.contact_open", "wait", step))
     if record.state in ("unknown", "unknown_final") and step.mandatory:
         item = "mandatory_unknown_final" if record.state == "unknown_final" else None
         return Position(None, None, _reason(view, "ladder.mandatory_unknown", "wait", step), item)
     return None
+
+
+def _past_stage(debt: DebtState, step: Step) -> bool:
+    """Mark a step of a milder stage: nothing goes backwards, not even to a mandatory step."""
+    if step.stage >= debt.stage:
+        return False
+    _mark(debt, step, "entered_late", "stage_already_past")
+    return True
 
 
 def _lapsed(view: View, step: Step, index: int) -> bool:

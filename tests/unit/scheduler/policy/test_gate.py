@@ -1,4 +1,4 @@
-"""The gate: the last look before a contact leaves, with the values and the permit of that moment."""
+"""The gate: the last look before a contact leaves, with that moment's values and permit."""
 
 from datetime import date
 from typing import Any
@@ -156,7 +156,7 @@ def test_a_full_cap_defers_to_the_first_free_day(desk: Desk) -> None:
     )
 
 
-def test_unknown_contacts_count_in_caps_and_failed_ones_do_not(desk: Desk) -> None:
+def test_unknown_contacts_count_in_caps_and_failed_ones_do_not() -> None:
     book = rulebook(portfolios={"br": portfolio(), "b2": portfolio(creditor_name="Outra")})
     both = Desk(book, "2026-10-06 15:00")
     both.tell("debt.registered", registered("d1"))
