@@ -19,6 +19,7 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute(tables.TAKE_PERMITS)
     outbox.create_tables(op)
+    outbox.create_lane(op)
 
 
 def downgrade() -> None:
