@@ -45,6 +45,11 @@ def router(reading: Reading) -> APIRouter:
         period = Period(tenant_id=tenant, portfolio_id=portfolio, starts=starts, ends=ends)
         return json_response(await _figures(reading, period, terms))
 
+    _add_balance(routes, reading)
+    return routes
+
+
+def _add_balance(routes: APIRouter, reading: Reading) -> None:
     @routes.get("/v1/balance")
     async def read_balance(
         tenant: Tenant,
@@ -72,8 +77,6 @@ def router(reading: Reading) -> APIRouter:
         """Contacts whose facts contradict each other, newest first (at most 1,000)."""
         async with reading.pool.acquire() as conn:
             return json_response({"alarms": await alarms.newest(conn, tenant)})
-
-    return routes
 
 
 async def _figures(reading: Reading, period: Period, terms: list[Terms]) -> dict[str, Any]:
