@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import phonenumbers
+import yaml
 
 from services.scheduler.intake.people import is_zone
 from services.scheduler.policy.ladder import load_ladder
@@ -240,6 +241,8 @@ def _read(load: Callable[[str], Any], body: Document) -> Any:
     except PolicyError as error:
         field = f"text: line {error.line}: {error.field}"
         raise _wrong(field, error.message, error.remedy) from None
+    except yaml.YAMLError:  # tags and constructs that plain data does not need
+        raise _wrong("text", "not plain YAML", "use mappings, lists, texts and numbers") from None
 
 
 _CHECKS: dict[str, Callable[[Any, Context], Awaitable[None]]] = {

@@ -56,6 +56,7 @@ class Intake:
         self._address_key = address_key
         self._law: datetime | None = None
         self._machine: datetime | None = None
+        self._known_otherwise: list[tuple[Digest, UUID]] = []
         self._holds: list[NewHold] = []
         self._outgoing: list[tuple[str, Envelope]] = []
 
@@ -139,17 +140,20 @@ class Intake:
             debtor_id = found.get((digest.tenant_id, digest.digest))
             if debtor_id is not None:
                 people.setdefault(name, debtor_id)
+        self._known_otherwise = [
+            (digest, people[name])
+            for name, digest in wanted
+            if name in people and (digest.tenant_id, digest.digest) not in found
+        ]
         return people
 
     async def _add_people(self, new: dict[Name, UUID]) -> None:
-        if not new:
+        """Insert new people under every key, and known ones under keys that are new."""
+        rows = [(digest, id_) for name, id_ in new.items() for digest in self._digests(*name)]
+        rows += self._known_otherwise
+        if not rows:
             return
-        digests: list[Digest] = []
-        ids: list[UUID] = []
-        for name, debtor_id in new.items():
-            for digest in self._digests(*name):
-                digests.append(digest)
-                ids.append(debtor_id)
+        digests, ids = [row[0] for row in rows], [row[1] for row in rows]
         if await references.add_people(self._conn, digests, ids) != len(digests):
             raise Raced
 
