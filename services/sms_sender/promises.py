@@ -1,8 +1,8 @@
 """Amounts and days as people write them in short messages, in pt, es and en.
 
 In: a reply. Out: an amount in hundredths, a day, and whether the day is beyond doubt. `03/04` is
-the third of April in Portuguese and Spanish and the fourth of March in English: the words around
-it decide, and where they do not, a human does.
+the third of April in most countries and the fourth of March in North America: the number it came
+from decides, else the language, and where neither does, a human.
 """
 
 import re
@@ -47,12 +47,17 @@ def amount_in(text: str) -> int | None:
     return amount if 0 < amount < AMOUNT_MAX else None
 
 
-def date_in(text: str, words: str, today: date) -> tuple[date | None, bool]:
+def date_in(
+    text: str, words: str, today: date, *, month_first: bool | None
+) -> tuple[date | None, bool]:
     """Return the day that a reply names, and whether it can mean no other day.
 
-    `text` is as written, `words` the same without accents and punctuation.
+    `text` is as written, `words` the same without accents and punctuation; `month_first` says how
+    dates are written where the person is, None when that is not known.
     """
-    day, sure = _explicit(text, words, today)
+    if month_first is None and _ENGLISH.search(words) is None:
+        month_first = False
+    day, sure = _explicit(text, today, month_first=month_first)
     if day is None:
         day, sure = _relative(words, today)
     if day is None or not today <= day <= today + timedelta(days=AHEAD_DAYS_MAX):
@@ -60,7 +65,7 @@ def date_in(text: str, words: str, today: date) -> tuple[date | None, bool]:
     return day, sure
 
 
-def _explicit(text: str, words: str, today: date) -> tuple[date | None, bool]:
+def _explicit(text: str, today: date, *, month_first: bool | None) -> tuple[date | None, bool]:
     iso = _ISO.search(text)
     if iso is not None:
         return _valid(int(iso[1]), int(iso[2]), int(iso[3])), True
@@ -68,16 +73,15 @@ def _explicit(text: str, words: str, today: date) -> tuple[date | None, bool]:
     if slashed is None:
         return None, False
     first, second = int(slashed[1]), int(slashed[2])
-    english = _ENGLISH.search(words) is not None
-    month, day = (first, second) if english else (second, first)
+    month, day = (second, first) if month_first is False else (first, second)
     if month > MONTHS_LAST:
         month, day = day, month
     year = today.year if slashed[3] is None else int(slashed[3]) % 100 + 2000
     found = _valid(year, month, day)
     if found is not None and found < today and slashed[3] is None:
         found = _valid(year + 1, month, day)
-    # In English texts both readings are in use: only a day above 12 settles it.
-    sure = not english or max(first, second) > MONTHS_LAST or first == second
+    # In English texts both orders are in use: only a day above 12 settles it.
+    sure = month_first is not None or max(first, second) > MONTHS_LAST or first == second
     return found, sure
 
 

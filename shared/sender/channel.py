@@ -46,7 +46,7 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
 
     `compose` renders a task with its template's text into `M` and raises `RenderError`;
     `is_opt_out` is the quick look at a reply's words that runs before anything else in a webhook;
-    `read_reply(text, today)` gives the intent.
+    `read_reply(text, today, from_address)` gives the intent.
     """
 
     name: str
@@ -54,4 +54,4 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     compose: Callable[[ContactTask, str], M]
     providers: Mapping[str, Provider[M]]
     is_opt_out: Callable[[str], bool]
-    read_reply: Callable[[str, date], Reading]
+    read_reply: Callable[[str, date, str], Reading]

@@ -292,7 +292,7 @@ class Interpreter:
         context = str(stored.attempt.contact_id)
         return Said(
             reply_id=raw.receipt_id,
-            reading=self._channel.read_reply(reply.text, law.date()),
+            reading=self._channel.read_reply(reply.text, law.date(), reply.from_address),
             text_sealed=self._sealer.seal(reply.text, context),
             address_subject=address_subject(
                 self._address_key, raw.tenant_id, self._channel.name, reply.from_address
