@@ -186,7 +186,7 @@ def _history(
     days = sorted(random.sample(range(1, 12), random.randrange(1, 4)), reverse=True)
     past = tuple(
         (
-            "sms" if random.random() < MESSAGED_SHARE else "call",
+            "sms" if random.random() < MESSAGED_SHARE else "voice",
             _instant(start - timedelta(days=day), zone),
         )
         for day in days

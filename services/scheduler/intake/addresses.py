@@ -13,7 +13,7 @@ from services.scheduler.intake.refusal import wrong
 
 ADDRESS_CHARS_MAX = 254  # RFC 5321's longest e-mail address; phones are far shorter
 PHONES_CACHED_MAX = 4096  # a client that repeats itself repeats itself soon
-PHONE_CHANNELS = frozenset({"sms", "whatsapp", "call"})
+PHONE_CHANNELS = frozenset({"sms", "whatsapp", "voice"})
 REPEATED_DIGIT_CHARS_MIN = 3  # "000", "111.111.111-11": placeholders that would merge strangers
 
 # Only what people write in phone numbers; anything else (zero-width marks, letters) is a mistake.

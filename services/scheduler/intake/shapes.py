@@ -27,8 +27,8 @@ Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$")
 Zone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
 Address = Annotated[str, Meta(min_length=1, max_length=500)]
 Instant = Annotated[datetime, Meta(tz=True)]
-PointChannel = Literal["sms", "email", "whatsapp", "call", "letter"]
-Channel = Literal["sms", "email", "whatsapp", "call", "letter", "visit"]
+PointChannel = Literal["sms", "email", "whatsapp", "voice", "letter"]
+Channel = Literal["sms", "email", "whatsapp", "voice", "letter", "visit"]
 Stage = Annotated[int, Meta(ge=0, le=1000)]
 
 

@@ -307,7 +307,7 @@ async def test_a_batch_that_is_no_array_is_refused(door: Doors) -> None:
         ),
         (
             "contact.recorded",
-            {"channel": "call", "at": "2026-03-01T10:00:00Z", "outcome": "answered"},
+            {"channel": "voice", "at": "2026-03-01T10:00:00Z", "outcome": "answered"},
             "$.data.debt_ref",
         ),
         ("debtor.merged", {"debtor_ref": "P"}, "$.data.into_debtor_ref"),

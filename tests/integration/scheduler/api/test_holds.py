@@ -51,7 +51,7 @@ STOPS: list[tuple[str, dict[str, Any], list[str]]] = [
         "contact.recorded",
         {
             "debt_ref": "D-1",
-            "channel": "call",
+            "channel": "voice",
             "at": "2026-03-01T10:00:00Z",
             "outcome": "wrong_person",
         },
