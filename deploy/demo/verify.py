@@ -183,8 +183,7 @@ def _above_cap(calls: Sequence[TruthLine], people: Sequence[Person]) -> list[str
             earlier = [*person.past, *(c.law_at for c in at[person.recipient] if c.seq < call.seq)]
             for days, maximum in law.caps(person.places):
                 if all(
-                    _within(earlier, call.law_at, place, days) >= maximum
-                    for place in person.places
+                    _within(earlier, call.law_at, place, days) >= maximum for place in person.places
                 ):
                     found.append(f"{_name(call)}: more than {maximum} in {days} days")
     return found

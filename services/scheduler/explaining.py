@@ -20,7 +20,7 @@ from shared.postgres.connection import Connection
 AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 
 
-class NotFound(LookupError):  # noqa: N818 - an answer, not a failure
+class NotFound(LookupError):
     """This tenant has no such debtor, or nothing about it was planned yet."""
 
 

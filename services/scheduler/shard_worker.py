@@ -33,7 +33,8 @@ RETRY_SECONDS = 0.5  # after a lost database connection
 log = get_logger(__name__)
 
 # The database or the broker is away: wait and try again. Anything else is in the records.
-AWAY = (*TRANSIENT_ERRORS, PublishFailed)
+AWAY: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, PublishFailed)
+NOT_THE_RECORDS: tuple[type[Exception], ...] = (shards.Fenced, StopPartition, *AWAY)
 
 
 class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +115,7 @@ class ShardWorker:
         """Fold a batch in one transaction; when it fails by its content, find the record."""
         try:
             await self._fold_once(batch)
-        except (shards.Fenced, StopPartition, *AWAY):
+        except NOT_THE_RECORDS:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, one record must not stop a shard
             if len(batch) == 1:

@@ -17,7 +17,9 @@ def event_id(tenant_id: str, source: str, client_id: str) -> UUID:
     return uuid5(NAMESPACE, f"event\x1f{tenant_id}\x1f{source}\x1f{client_id}")
 
 
-def contact_id(*, tenant_id: str, debt_id: UUID, episode: int, step_key: str, channel: str, k: int) -> UUID:
+def contact_id(
+    *, tenant_id: str, debt_id: UUID, episode: int, step_key: str, channel: str, k: int
+) -> UUID:
     """Identity of a contact: lead debt, episode, step, channel and the scheduler's k (from 1)."""
     name = f"contact\x1f{tenant_id}\x1f{debt_id}\x1f{episode}\x1f{step_key}\x1f{channel}\x1f{k}"
     return uuid5(NAMESPACE, name)

@@ -55,9 +55,13 @@ STATES: dict[ContactState, StateRow] = {
     ContactState.DISPATCHED: StateRow("open", final=False, frees_slot=False, counts_in_caps=True),
     ContactState.CLAIMED: StateRow("open", final=False, frees_slot=False, counts_in_caps=True),
     ContactState.UNKNOWN: StateRow("open", final=False, frees_slot=False, counts_in_caps=True),
-    ContactState.UNKNOWN_FINAL: StateRow("unknown", final=True, frees_slot=False, counts_in_caps=True),
+    ContactState.UNKNOWN_FINAL: StateRow(
+        "unknown", final=True, frees_slot=False, counts_in_caps=True
+    ),
     ContactState.WITHHELD: StateRow("withheld", final=True, frees_slot=True, counts_in_caps=False),
-    ContactState.CANCELLED: StateRow("cancelled", final=True, frees_slot=True, counts_in_caps=False),
+    ContactState.CANCELLED: StateRow(
+        "cancelled", final=True, frees_slot=True, counts_in_caps=False
+    ),
     ContactState.EXPIRED: StateRow("expired", final=True, frees_slot=True, counts_in_caps=False),
     ContactState.FAILED: StateRow("failed", final=True, frees_slot=True, counts_in_caps=False),
     ContactState.ACCEPTED: StateRow("sent", final=True, frees_slot=False, counts_in_caps=True),

@@ -157,7 +157,7 @@ class Case:
         return [headers_of(row)["ce_type"] for row in rows]
 
 
-def headers_of(row: Any) -> dict[str, str]:  # noqa: ANN401 - a database row
+def headers_of(row: Any) -> dict[str, str]:
     """Headers of an outbox row, as text."""
     return {name: value.decode() for name, value in headers_from(row["headers"])}
 
