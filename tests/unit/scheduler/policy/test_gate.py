@@ -1,15 +1,12 @@
 """The gate: the last look before a contact leaves, with that moment's values and permit."""
 
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from services.scheduler.policy.channels import channel_allowed, check_portfolio
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.progress import deferred
-from services.scheduler.policy.values import day_text, money
 from shared.events import debt as events
 from shared.events.hold import subject_of
 from tests.unit.scheduler.policy.builders import (
@@ -18,18 +15,14 @@ from tests.unit.scheduler.policy.builders import (
     TENANT,
     Desk,
     about,
-    account,
     address_subject,
     at,
     hold,
-    point,
     portfolio,
     registered,
     rulebook,
-    shipped_ladder,
     template,
     uid,
-    us_portfolio,
 )
 
 DEBT = str(uid("d1"))
@@ -243,83 +236,3 @@ def test_only_planned_contacts_pass(desk: Desk) -> None:
     again = desk.gate(contact)
     assert isinstance(again, Drop)
     assert again.kind == "cancelled"
-
-
-@pytest.mark.parametrize(
-    ("provider", "country", "role", "channel", "answer"),
-    [
-        ("twilio", "US", "third_party", "sms", "provider_forbids_role"),
-        ("twilio", "CA", "third_party", "sms", "provider_forbids_role"),
-        ("twilio", "US", "first_party", "sms", None),
-        ("twilio", "BR", "third_party", "sms", None),
-        ("other", "US", "third_party", "sms", None),
-        ("twilio", "BR", "third_party", "whatsapp", "attestation_missing"),
-        ("meta", "BR", "first_party", "whatsapp", None),
-    ],
-)
-def test_who_may_use_which_provider_for_whom(
-    provider: str, country: str, role: str, channel: str, answer: str | None
-) -> None:
-    assert channel_allowed(provider, country, role, channel) == answer
-
-
-def test_a_portfolio_is_checked_before_any_debtor_is_touched() -> None:
-    ladder = shipped_ladder("us-third-party")
-    found = check_portfolio(us_portfolio(), ladder, {"main-sms": account()})
-    assert [(f.rule, f.field) for f in found] == [("provider_forbids_role", "accounts.sms")]
-    missing = check_portfolio(us_portfolio(accounts={}), ladder, {}, {})
-    assert {f.rule for f in missing} == {"channel_unavailable", "template_missing"}
-    fine = check_portfolio(
-        portfolio(), shipped_ladder("br-consumer-standard"), {"main-sms": account()}
-    )
-    assert fine == []
-
-
-@pytest.mark.parametrize(
-    ("minor", "currency", "locale", "text"),
-    [
-        (112_000, "BRL", "pt-BR", "R$ 1.120,00"),
-        (112_000, "USD", "en-US", "$1,120.00"),
-        (5, "USD", "en-US", "$0.05"),
-        (-5, "BRL", "pt-BR", "-R$ 0,05"),
-        (112_000, "CLP", "es-CL", "$112.000"),
-        (112_000, "MXN", "es-MX", "$1,120.00"),
-        (112_000, "CHF", "de-CH", "CHF 1.120,00"),
-    ],
-)
-def test_money_is_written_as_the_debtor_reads_it(
-    minor: int, currency: str, locale: str, text: str
-) -> None:
-    assert money(minor, currency, locale) == text
-
-
-def test_dates_are_written_as_the_debtor_reads_them() -> None:
-    assert day_text(date(2026, 2, 1), "pt-BR") == "01/02/2026"
-    assert day_text(date(2026, 2, 1), "en-US") == "02/01/2026"
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "expected"),
-    [("Maria Souza", "person", "Maria"), ("Bar do Zé Ltda", "company", "Bar do Zé Ltda")],
-)
-def test_how_the_debtor_is_addressed(name: str, kind: str, expected: str) -> None:
-    desk = Desk(now="2026-10-06 15:00")
-    desk.tell("debt.registered", registered(debtor_name=name))
-    facts: dict[str, Any] = {"kind": kind}
-    desk.tell(
-        "debtor.updated",
-        events.DebtorUpdated(
-            debtor_id=DEBTOR,
-            occurred_at=at("2026-10-01"),
-            recorded_at=at("2026-10-01"),
-            debtor=events.DebtorFacts(**facts),
-        ),
-    )
-    assert desk.send(planned(desk)).values["first_name"] == expected
-
-
-def test_the_better_known_address_is_used() -> None:
-    desk = Desk(now="2026-10-06 15:00")
-    verified = point("+5511912345678", verified=True)
-    desk.tell("debt.registered", registered(contact_points=(point(), verified)))
-    assert desk.send(planned(desk)).address == verified.address

@@ -1,226 +1,35 @@
-"""What must hold over random histories: the promises of the policy, one property each.
-
-A history is a list of events and of things that happen to contacts, on a clock that only moves
-forward. After every step the policy decides; what passes the gate is dispatched and accepted,
-failed or left unknown as the history says.
-"""
+"""What must hold over random histories: the promises of the policy, one property each."""
 
 import copy as copying
-from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.policy.decision import Decision, Defer, Drop, Go
+from services.scheduler.policy.decision import Go
 from services.scheduler.policy.explain import explain
-from services.scheduler.policy.progress import deferred, dispatched, dropped
-from services.scheduler.policy.state import DebtorState, decode, encode
-from shared.events import debt as events
+from services.scheduler.policy.state import decode, encode
 from shared.events.states import STATES, ContactState
 from tests.unit.scheduler.policy.builders import (
-    DEBTOR,
-    TENANT,
     Desk,
     address_subject,
-    at,
-    point,
-    registered,
-    rulebook,
     uid,
 )
-
-BOOK = rulebook()
-SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-START = at("2026-10-01 12:00")
-DEBTS = ("d1", "d2", "d3")
-EXAMPLES = settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+from tests.unit.scheduler.policy.histories import (
+    BOOK,
+    EVENT_KINDS,
+    EXAMPLES,
+    GENTLE,
+    HISTORY,
+    SAO_PAULO,
+    START,
+    Move,
+    Witness,
+    event_of,
+    moves,
 )
-
-Move = tuple[str, str, int, int]  # what, which debt, hours later, a number to use
-
-
-def moves(*kinds: str) -> st.SearchStrategy[list[Move]]:
-    return st.lists(
-        st.tuples(
-            st.sampled_from(kinds),
-            st.sampled_from(DEBTS),
-            st.integers(0, 60),
-            st.integers(0, 1_000_000),
-        ),
-        min_size=3,
-        max_size=25,
-    )
-
-
-EVENT_KINDS = (
-    "register",
-    "update",
-    "pay",
-    "reverse",
-    "cancel",
-    "dispute",
-    "resolve",
-    "promise",
-    "agree",
-    "hold",
-    "lift",
-    "revoke",
-    "grant",
-    "recorded",
-    "reage",
-)
-HISTORY = moves("register", "tick", "tick", "tick", *EVENT_KINDS)
-GENTLE = moves("register", "register", "tick", "tick", "tick", "pay", "promise", "update", "reage")
-
-
-def event_of(move: Move, now: datetime, number: int) -> tuple[str, Any, Any]:
-    """Make the event of a move: its type, itself, its id."""
-    kind, name, _, size = move
-    base: dict[str, Any] = {
-        "debtor_id": DEBTOR,
-        "debt_id": uid(name),
-        "portfolio_id": "br",
-        "occurred_at": now,
-        "recorded_at": now,
-    }
-    person = {key: base[key] for key in ("debtor_id", "occurred_at", "recorded_at")}
-    day = now.date() + timedelta(days=size % 20)
-    makers: dict[str, Callable[[], tuple[str, Any]]] = {
-        "register": lambda: (
-            "debt.registered",
-            registered(
-                name,
-                occurred_at=now,
-                due_date=date(2026, 10, 1) + timedelta(days=size % 40 - 20),
-                contact_points=(point(), point("+5511912345678")),
-            ),
-        ),
-        "update": lambda: ("debt.updated", events.DebtUpdated(**base, interest=size)),
-        "reage": lambda: ("debt.updated", events.DebtUpdated(**base, due_date=day)),
-        "pay": lambda: (
-            "debt.payment_received",
-            events.PaymentReceived(**base, amount=size % 150_000, currency="BRL", paid_at=now),
-        ),
-        "reverse": lambda: (
-            "debt.payment_reversed",
-            events.PaymentReversed(
-                **base, payment_event_id=uid(f"event {max(number - 2, 0)}"), reversed_at=now
-            ),
-        ),
-        "cancel": lambda: ("debt.cancelled", events.DebtCancelled(**base)),
-        "dispute": lambda: ("debt.disputed", events.DebtDisputed(**base)),
-        "resolve": lambda: (
-            "debt.dispute_resolved",
-            events.DisputeResolved(**base, outcome="upheld"),
-        ),
-        "promise": lambda: (
-            "debt.promise_made",
-            events.PromiseMade(**base, amount=size % 90_000 + 1, currency="BRL", due_date=day),
-        ),
-        "agree": lambda: (
-            "debt.agreement_made",
-            events.AgreementMade(
-                **base,
-                currency="BRL",
-                instalments=(events.Instalment(amount=size + 1, due_date=day),),
-            ),
-        ),
-        "hold": lambda: ("debtor.hold_placed", events.HoldPlaced(**person, reason="hardship")),
-        "lift": lambda: ("debtor.hold_lifted", events.HoldLifted(**person, reason="hardship")),
-        "revoke": lambda: (
-            "debtor.consent_changed",
-            events.ConsentChanged(**person, state="revoked", origin="portal"),
-        ),
-        "grant": lambda: (
-            "debtor.consent_changed",
-            events.ConsentChanged(**person, state="granted", origin="portal"),
-        ),
-        "recorded": lambda: (
-            "contact.recorded",
-            events.ContactRecorded(**person, channel="voice", at=now, outcome="answered"),
-        ),
-    }
-    event_type, event = makers[kind]()
-    return event_type, event, uid(f"event {number}")
-
-
-class Witness:
-    """Plays a history and keeps what the properties ask about."""
-
-    def __init__(self) -> None:
-        self.desk = Desk(BOOK)
-        self.desk.now = START
-        self.desk.state = DebtorState(debtor_id=DEBTOR, tenant_id=TENANT)
-        self.sent: list[tuple[datetime, Go, tuple[Any, ...]]] = []
-        self.decisions: list[tuple[set[str], Decision]] = []
-        self.stages: dict[str, int] = {}
-        self.taken: set[tuple[Any, ...]] = set()
-
-    def play(self, history: list[Move]) -> "Witness":
-        for number, move in enumerate(history):
-            self.desk.now += timedelta(hours=move[2])
-            if move[0] != "tick":
-                self.desk.tell(*event_of(move, self.desk.now, number))
-            self.settle(move[3])
-        return self
-
-    def settle(self, chance: int) -> None:
-        """Decide and dispatch until nothing is due; check what must hold at every step."""
-        for _ in range(4):
-            decision = self.desk.decide()
-            self.check(decision)
-            due = [
-                key
-                for key, record in self.desk.known.contacts.items()
-                if record.state == ContactState.PLANNED
-                and (record.due_at is None or record.due_at <= self.desk.now)
-            ]
-            if not due:
-                break
-            for key in due:
-                self.dispatch(uid_of(key), chance)
-
-    def dispatch(self, contact_id: Any, chance: int) -> None:
-        desk = self.desk
-        record = desk.known.contacts[str(contact_id)]
-        answer = desk.gate(contact_id)
-        assert answer.reasons
-        if isinstance(answer, Defer):
-            assert answer.until > desk.now
-            deferred(desk.known, contact_id, answer, desk.now)
-        elif isinstance(answer, Drop):
-            dropped(desk.known, contact_id, answer, desk.now)
-        else:
-            dispatched(desk.known, contact_id, answer, desk.now)
-            fact = ("accepted", "accepted", "accepted", "failed", "unknown")[chance % 5]
-            if fact != "failed":
-                self.sent.append((desk.now, answer, record.items))
-                self.take_slots(record)
-            desk.report(contact_id, fact)
-
-    def take_slots(self, record: Any) -> None:
-        for item in record.items:
-            slot = (item.debt_id, item.episode, item.step_key, record.channel)
-            assert slot not in self.taken, "a step was sent twice"
-            self.taken.add(slot)
-
-    def check(self, decision: Decision) -> None:
-        self.decisions.append((set(self.desk.known.debts), decision))
-        for key, debt in self.desk.known.debts.items():
-            assert debt.stage >= self.stages.get(key, 0), "a stage fell"
-            self.stages[key] = debt.stage
-
-
-def uid_of(key: str) -> Any:
-    from uuid import UUID  # noqa: PLC0415
-
-    return UUID(key)
 
 
 @EXAMPLES
@@ -255,8 +64,8 @@ def test_caps_are_never_exceeded(history: list[Move]) -> None:
 @EXAMPLES
 @given(HISTORY, st.sampled_from(["cancel", "dispute", "hold", "revoke"]))
 def test_nothing_is_sent_after_a_stop_fact(history: list[Move], stop: str) -> None:
-    calm = [move for move in history if move[0] not in ("lift", "grant", "resolve", "register")]
-    witness = Witness().play([("register", "d1", 0, 15), *calm])
+    calm = [move for move in history if move[0] not in ("lift", "grant", "resolve")]
+    witness = Witness().play(calm)
     before = len(witness.sent)
     witness.play([(stop, "d1", 1, 0), *(("tick", "d1", 24, 0) for _ in range(12))])
     later = [items for _, _, items in witness.sent[before:]]
@@ -333,7 +142,7 @@ def test_explain_says_what_plan_and_gate_do(history: list[Move]) -> None:
     assert told.wake_at == decision.wake_at
     for contact in told.contacts:
         if contact.gate == "go":
-            assert isinstance(trial.gate(uid_of(contact.contact_id)), Go)
+            assert isinstance(trial.gate(UUID(contact.contact_id)), Go)
 
 
 @EXAMPLES
