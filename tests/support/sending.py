@@ -271,7 +271,7 @@ class Stage:
     ) -> int:
         signed = RequestValidator(TOKEN).compute_signature(url, dict(fields))
         headers = {
-            "X-Twilio-Signature": signature or signed,
+            "X-Twilio-Signature": signed if signature is None else signature,
             "Content-Type": "application/x-www-form-urlencoded",
         }
         async with (
