@@ -81,42 +81,48 @@ GENTLE = moves(*("tick",) * 9, "pay", "promise", "update", "reage")
 def event_of(move: Move, now: datetime, number: int) -> tuple[str, Any, Any]:
     """Make the event of a move: its type, itself, its id."""
     kind, name, _, size = move
-    base: dict[str, Any] = {
-        "debtor_id": DEBTOR,
-        "debt_id": uid(name),
-        "portfolio_id": "br",
-        "occurred_at": now,
-        "recorded_at": now,
-    }
-    person = {key: base[key] for key in ("debtor_id", "occurred_at", "recorded_at")}
+    person = {"debtor_id": DEBTOR, "occurred_at": now, "recorded_at": now}
+    base = person | {"debt_id": uid(name), "portfolio_id": "br"}
+    makers = _figures(base, now, size) | _words(base, now, size, number) | _person(person, now)
+    event_type, event = makers[kind]()
+    return event_type, event, uid(f"event {number}")
+
+
+Makers = dict[str, Callable[[], tuple[str, Any]]]
+
+
+def _figures(base: dict[str, Any], now: datetime, size: int) -> Makers:
     day = now.date() + timedelta(days=size % 20)
-    makers: dict[str, Callable[[], tuple[str, Any]]] = {
+    due = date(2026, 10, 1) + timedelta(days=size % 40 - 20)
+    points = (point(), point("+5511912345678"))
+    return {
         "register": lambda: (
             "debt.registered",
-            registered(
-                name,
-                occurred_at=now,
-                due_date=date(2026, 10, 1) + timedelta(days=size % 40 - 20),
-                contact_points=(point(), point("+5511912345678")),
-            ),
+            registered(**base, due_date=due, contact_points=points),
         ),
         "update": lambda: ("debt.updated", events.DebtUpdated(**base, interest=size)),
         "reage": lambda: ("debt.updated", events.DebtUpdated(**base, due_date=day)),
+        "cancel": lambda: ("debt.cancelled", events.DebtCancelled(**base)),
+        "dispute": lambda: ("debt.disputed", events.DebtDisputed(**base)),
+        "resolve": lambda: (
+            "debt.dispute_resolved",
+            events.DisputeResolved(**base, outcome="upheld"),
+        ),
+    }
+
+
+def _words(base: dict[str, Any], now: datetime, size: int, number: int) -> Makers:
+    day = now.date() + timedelta(days=size % 20)
+    earlier = uid(f"event {max(number - 2, 0)}")
+    plan = (events.Instalment(amount=size + 1, due_date=day),)
+    return {
         "pay": lambda: (
             "debt.payment_received",
             events.PaymentReceived(**base, amount=size % 150_000, currency="BRL", paid_at=now),
         ),
         "reverse": lambda: (
             "debt.payment_reversed",
-            events.PaymentReversed(
-                **base, payment_event_id=uid(f"event {max(number - 2, 0)}"), reversed_at=now
-            ),
-        ),
-        "cancel": lambda: ("debt.cancelled", events.DebtCancelled(**base)),
-        "dispute": lambda: ("debt.disputed", events.DebtDisputed(**base)),
-        "resolve": lambda: (
-            "debt.dispute_resolved",
-            events.DisputeResolved(**base, outcome="upheld"),
+            events.PaymentReversed(**base, payment_event_id=earlier, reversed_at=now),
         ),
         "promise": lambda: (
             "debt.promise_made",
@@ -124,12 +130,13 @@ def event_of(move: Move, now: datetime, number: int) -> tuple[str, Any, Any]:
         ),
         "agree": lambda: (
             "debt.agreement_made",
-            events.AgreementMade(
-                **base,
-                currency="BRL",
-                instalments=(events.Instalment(amount=size + 1, due_date=day),),
-            ),
+            events.AgreementMade(**base, currency="BRL", instalments=plan),
         ),
+    }
+
+
+def _person(person: dict[str, Any], now: datetime) -> Makers:
+    return {
         "hold": lambda: ("debtor.hold_placed", events.HoldPlaced(**person, reason="hardship")),
         "lift": lambda: ("debtor.hold_lifted", events.HoldLifted(**person, reason="hardship")),
         "revoke": lambda: (
@@ -145,8 +152,6 @@ def event_of(move: Move, now: datetime, number: int) -> tuple[str, Any, Any]:
             events.ContactRecorded(**person, channel="voice", at=now, outcome="answered"),
         ),
     }
-    event_type, event = makers[kind]()
-    return event_type, event, uid(f"event {number}")
 
 
 class Witness:

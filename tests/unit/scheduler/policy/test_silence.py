@@ -8,6 +8,7 @@ import pytest
 from services.scheduler.policy.decision import Decision, VerdictKind
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.rulebook import Rulebook
+from services.scheduler.policy.silence import HOLD_RECHECK
 from shared.events import debt as events
 from shared.events.hold import subject_of
 from tests.unit.scheduler.policy.builders import (
@@ -243,3 +244,12 @@ def test_a_foreign_hold_changes_nothing() -> None:
     desk = desk_with()
     desk.holds = [hold("debt", subject_of("debt", TENANT, str(uid("d9"))))]
     assert len(desk.decide().contacts) == 1
+
+
+def test_a_hold_that_others_may_lift_is_asked_about_again_within_the_hour() -> None:
+    desk = desk_with()
+    desk.holds = [hold("tenant", subject_of("tenant", TENANT, ""), origin="operator")]
+    held = desk.decide()
+    assert (held.contacts, held.wake_at) == ([], desk.now + HOLD_RECHECK)
+    desk.holds = []
+    assert steps_of(desk.decide()) == ["d1-notice"]
