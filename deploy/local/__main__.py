@@ -12,15 +12,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from deploy.local import jars, places, servers
 from deploy.local.errors import CannotRun
-
-if TYPE_CHECKING:
-    from deploy.local.stack import Stack
 
 EXIT_DIED, EXIT_CANNOT_START = 1, 2
 PORTS = {"scheduler": 8081, "sms_sender": 8082, "contact_ledger": 8083, "sandbox": 8090}
@@ -42,18 +37,19 @@ def main() -> int:
 
 def up() -> int:
     """Start everything and stay up."""
-    from deploy.local.stack import Options, Stack  # noqa: PLC0415 - `servers` needs no services
+    from deploy.local import variables  # noqa: PLC0415 - `servers` needs no services
+    from deploy.local.stack import Options, Stack  # noqa: PLC0415 - likewise
 
     lasting = "regua" if os.environ.get("POSTGRES_URL") else None
     ports = {name: _port(name, port) for name, port in PORTS.items()}
     stack = Stack(Options(ports=ports, database=lasting, folder=places.run_folder("up")), say=say)
-    variables = stack.folder.parent / "up.env"
+    shown = stack.folder.parent / "up.env"
     try:
         stack.start()
         for name in stack.processes:
             say(f"{name:15} {stack.url(name)}")
         say(f"admin key       {stack.admin_key}")
-        say(f"variables       {_write_variables(stack, variables)}")
+        say(f"variables       {variables.write(stack, shown)}")
         say(f"logs            {stack.folder}")
         say("Ctrl-C stops it all" + ("" if lasting else " and deletes its data"))
         stack.watch()
@@ -63,7 +59,7 @@ def up() -> int:
         say(f"regua: {error}", to_errors=True)
         return EXIT_DIED if stack.admin_key else EXIT_CANNOT_START
     finally:
-        variables.unlink(missing_ok=True)
+        shown.unlink(missing_ok=True)
         stack.stop()
     return 0
 
@@ -98,23 +94,6 @@ def say(line: str, *, to_errors: bool = False) -> None:
     stream = sys.stderr if to_errors else sys.stdout
     stream.write(f"{line}\n")  # one write: two threads report while servers start
     stream.flush()
-
-
-def _write_variables(stack: "Stack", path: Path) -> Path:
-    """What a shell needs to speak to this stack, for its owner's eyes only; gone when it stops."""
-    lines = {
-        "SCHEDULER": stack.url("scheduler"),
-        "SMS_SENDER": stack.url("sms_sender"),
-        "LEDGER": stack.url("contact_ledger"),
-        "SANDBOX": stack.url("sandbox"),
-        "ADMIN_KEY": stack.admin_key,
-        "SANDBOX_CONTROL_KEY": stack.control_key,
-        "SANDBOX_AUTH_TOKEN": stack.keys["sandbox_account"],
-    }
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
-    return path
 
 
 def _port(name: str, default: int) -> int:
