@@ -7,7 +7,10 @@ import pytest
 
 from deploy.local.databases import Database
 from services.contact_ledger.store import feed
+from shared.http.client import open_client
+from shared.http.server import HttpServer
 from shared.postgres import Pool, migrate, open_pool
+from tests.support.ledger_http import Ledger
 
 
 @pytest.fixture
@@ -26,3 +29,14 @@ async def pool(ledger_url: str) -> AsyncIterator[Pool]:
         await feed.ensure_generation(conn)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def ledger(pool: Pool, ledger_url: str) -> AsyncIterator[Ledger]:
+    """The ledger over HTTP."""
+    made = Ledger(pool, ledger_url)
+    server = await HttpServer.start(made.app, made.settings)
+    made.client = open_client(f"http://127.0.0.1:{server.port}")
+    yield made
+    await made.client.aclose()
+    await server.stop()

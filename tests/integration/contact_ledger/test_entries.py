@@ -14,7 +14,7 @@ from services.contact_ledger.sealing import (
     key_name,
     unseal,
 )
-from services.contact_ledger.store import keys
+from services.contact_ledger.store import feed, keys, months
 from services.contact_ledger.tables import METADATA
 from shared.postgres import Pool, migrate
 from tests.support.ledger import NOW, TENANT, Debtor, a_writer, write
@@ -114,6 +114,23 @@ async def test_a_destroyed_key_is_never_made_anew(pool: Pool) -> None:
     bodies = await pool.fetch("SELECT body_sealed FROM entry WHERE type LIKE 'contact%'")
     assert [row["body_sealed"] for row in bodies] == [None]
     assert await pool.fetchval("SELECT count(*) FROM debtor_key WHERE wrapped IS NULL") == 1
+
+
+async def test_a_page_of_the_feed_is_an_ordered_index_scan(pool: Pool) -> None:
+    debtor = Debtor()
+    writer = a_writer()
+    for _ in range(4):
+        facts = [debtor.contact().state("contact.planned") for _ in range(500)]
+        await write(pool, writer, facts)
+    async with pool.acquire() as conn:
+        # What the recorder does after the first batch into a new month.
+        await months.analyse(conn, [NOW.date().replace(day=1)])
+        plan = await conn.fetch(
+            f"EXPLAIN {feed.statement(of_types=False)}", TENANT, 0, 0, -1, [], 100
+        )
+    told = "\n".join(row[0] for row in plan)
+    assert "Index Scan using entry_2026_03_tenant_id_generation_xid_ordinal_idx" in told, told
+    assert "Sort" not in told, told
 
 
 async def test_two_processes_agree_on_a_debtors_key(pool: Pool) -> None:
