@@ -16,6 +16,7 @@ from services.scheduler.api import explain as explain_api
 from services.scheduler.api import holds as holds_api
 from services.scheduler.api import work_items as work_items_api
 from services.scheduler.api.events import EventsDoor
+from services.scheduler.api.explain import ExplainDoor
 from services.scheduler.configuration import Configuration
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.holds import Holds
@@ -114,7 +115,12 @@ class Scheduler:
             work_items_api.create_router(self.pool, WorkItems(self.pool, wake=self.wake)),
             clock_api.create_router(self.pool, self.clock, sandbox=self.sandbox),
             explain_api.create_router(
-                self.pool, self.rulebooks, self.keyring, address_subject_of=self.address_subject_of
+                ExplainDoor(
+                    self.pool,
+                    self.rulebooks,
+                    self.keyring,
+                    address_subject_of=self.address_subject_of,
+                )
             ),
         ]
 
@@ -138,6 +144,7 @@ class Scheduler:
         tools = ShardTools(
             pool=self.pool,
             rulebook_of=self.rulebooks.of,
+            address_subject_of=self.address_subject_of,
             dispatch=dispatch,
             dead_letters=DeadLetters(self.producer),
             wake_relay=self.wake,

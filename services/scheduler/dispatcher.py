@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from services.scheduler.outbound import SOURCE
-from services.scheduler.planning import RulebookOf
+from services.scheduler.planning import AddressSubjectOf, RulebookOf
 from services.scheduler.policy import progress
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.gate import gate
@@ -34,7 +34,6 @@ BUFFER_SECONDS = 4.0  # of an account's capacity in Kafka: priorities act on the
 CLOSE_AFTER_WINDOW = timedelta(minutes=5)  # blueprint: final or unknown within 15 min of its window
 CLOSE_AGAIN_AFTER = timedelta(minutes=5)
 
-AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 RateOf = Callable[[str, str], float]  # tenant, account -> contacts per second
 
 

@@ -5,10 +5,10 @@ policy's own answer, from the code that plans and dispatches (`policy.explain` r
 copy). Nothing is written.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from services.scheduler.planning import AddressSubjectOf
 from services.scheduler.policy.explain import Explanation, explain
 from services.scheduler.policy.state import decode
 from services.scheduler.rulebooks import Rulebooks
@@ -16,8 +16,6 @@ from services.scheduler.store import debtors, shards
 from services.scheduler.store import holds as hold_store
 from services.scheduler.working_set import hold_subjects
 from shared.postgres.connection import Connection
-
-AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 
 
 class NotFound(LookupError):

@@ -23,6 +23,7 @@ from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.states import ContactState
 
 RulebookOf = Callable[[str], Rulebook]
+AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -53,7 +54,10 @@ def read(envelope: Envelope) -> Incoming | None:
 
 
 async def plan_events(
-    ws: WorkingSet, incoming: Sequence[Incoming], rulebook_of: RulebookOf
+    ws: WorkingSet,
+    incoming: Sequence[Incoming],
+    rulebook_of: RulebookOf,
+    address_subject_of: AddressSubjectOf,
 ) -> None:
     """Fold the events, then decide once for every debtor they touched, and save."""
     touched = dict.fromkeys(item.debtor_id for item in incoming)
@@ -63,7 +67,7 @@ async def plan_events(
         if item.envelope.type == "contact.deferred.v1":
             handed_back.append(_handed_back(item.event, ws.law))
             continue
-        _fold_one(ws, item)
+        _fold_one(ws, item, address_subject_of)
     await ws.load_holds()
     for debtor_id in touched:
         state = ws.debtors.get(debtor_id)
@@ -85,8 +89,12 @@ async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], rulebook_of: Rule
     await ws.save(due)
 
 
-def _fold_one(ws: WorkingSet, item: Incoming) -> None:
+def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubjectOf) -> None:
     envelope = item.envelope
+
+    def address_subject(channel: str, address: str) -> str:
+        return address_subject_of(envelope.tenant_id, channel, address)
+
     folded = fold(
         ws.debtors.get(item.debtor_id),
         envelope.type,
@@ -94,6 +102,7 @@ def _fold_one(ws: WorkingSet, item: Incoming) -> None:
         item.event,
         tenant_id=envelope.tenant_id,
         now=ws.law,
+        address_subject=address_subject,
     )
     state = folded.state
     ws.debtors[item.debtor_id] = state

@@ -13,7 +13,14 @@ from contextlib import suppress
 import msgspec
 
 from services.scheduler.dispatcher import Dispatch
-from services.scheduler.planning import Incoming, RulebookOf, plan_due, plan_events, read
+from services.scheduler.planning import (
+    AddressSubjectOf,
+    Incoming,
+    RulebookOf,
+    plan_due,
+    plan_events,
+    read,
+)
 from services.scheduler.store import debtors, shards
 from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
@@ -42,6 +49,7 @@ class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
 
     pool: Pool
     rulebook_of: RulebookOf
+    address_subject_of: AddressSubjectOf
     dispatch: Dispatch
     dead_letters: DeadLetters
     wake_relay: Callable[[], None]
@@ -147,7 +155,9 @@ class ShardWorker:
                     incoming.append(item)
             ws = await self._working_set(conn)
             if incoming:
-                await plan_events(ws, incoming, self._tools.rulebook_of)
+                await plan_events(
+                    ws, incoming, self._tools.rulebook_of, self._tools.address_subject_of
+                )
             await shards.save_offsets(
                 conn, partition=self._partition, debt_offset=debt, contact_offset=contact
             )

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.scheduler.api.callers import tenant_of
-from services.scheduler.explaining import AddressSubjectOf, NotFound, explain_debtor
+from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.intake.lookup import find_debtor
+from services.scheduler.planning import AddressSubjectOf
 from services.scheduler.rulebooks import Rulebooks
 from shared.http import bodies
 from shared.http.auth import Principal, require
@@ -38,26 +39,56 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
-def create_router(
-    pool: Pool, rulebooks: Rulebooks, keyring: Keyring, *, address_subject_of: AddressSubjectOf
-) -> APIRouter:
-    """Return the routes."""
-    router = APIRouter(tags=["explain"])
+class ExplainDoor:
+    """Answers; one per process."""
 
-    async def explained(tenant_id: str, debtor_id: UUID, at: datetime | None) -> Response:
-        async with pool.transaction() as conn:
+    def __init__(
+        self,
+        pool: Pool,
+        rulebooks: Rulebooks,
+        keyring: Keyring,
+        *,
+        address_subject_of: AddressSubjectOf,
+    ) -> None:
+        self._pool = pool
+        self._rulebooks = rulebooks
+        self._keyring = keyring
+        self._address_subject_of = address_subject_of
+
+    async def by_id(self, tenant_id: str, debtor_id: UUID, at: datetime | None) -> Response:
+        """Explain a debtor by id; 404 when nothing about it was planned yet."""
+        async with self._pool.transaction() as conn:
             try:
                 answer = await explain_debtor(
                     conn,
-                    rulebooks,
+                    self._rulebooks,
                     tenant_id=tenant_id,
                     debtor_id=debtor_id,
-                    address_subject_of=address_subject_of,
+                    address_subject_of=self._address_subject_of,
                     at=at,
                 )
             except NotFound:
                 raise Problem(404) from None
         return json_response(answer)
+
+    async def by_reference(self, tenant_id: str, wanted: ExplainRequest) -> Response:
+        """Explain the debtor of a client's reference."""
+        async with self._pool.acquire() as conn:
+            debtor_id = await find_debtor(
+                conn,
+                self._keyring,
+                tenant_id=tenant_id,
+                debtor_ref=wanted.debtor_ref,
+                debt_ref=wanted.debt_ref,
+            )
+        if debtor_id is None:
+            raise Problem(404)
+        return await self.by_id(tenant_id, debtor_id, wanted.at)
+
+
+def create_router(door: ExplainDoor) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["explain"])
 
     @router.get("/v1/debtors/{debtor_id}/explain")
     async def explain(
@@ -68,7 +99,7 @@ def create_router(
         """Explain one debtor."""
         if at is not None and at.tzinfo is None:
             raise invalid([FieldError(field="at", message="a naive time", remedy="add an offset")])
-        return await explained(caller.tenant_id, debtor_id, at)
+        return await door.by_id(caller.tenant_id, debtor_id, at)
 
     @router.post("/v1/explain")
     async def explain_reference(
@@ -76,17 +107,6 @@ def create_router(
     ) -> Response:
         """Explain the debtor of a client's reference."""
         wanted = await bodies.read(request, ExplainRequest)
-        tenant_id = tenant_of(caller, tenant)
-        async with pool.acquire() as conn:
-            debtor_id = await find_debtor(
-                conn,
-                keyring,
-                tenant_id=tenant_id,
-                debtor_ref=wanted.debtor_ref,
-                debt_ref=wanted.debt_ref,
-            )
-        if debtor_id is None:
-            raise Problem(404)
-        return await explained(tenant_id, debtor_id, wanted.at)
+        return await door.by_reference(tenant_of(caller, tenant), wanted)
 
     return router

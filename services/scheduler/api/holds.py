@@ -73,7 +73,12 @@ _NAMED_BY: dict[str, Callable[[HoldRequest], object]] = {
 def create_router(pool: Pool, holds: Holds, *, address_key: bytes) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["holds"])
+    _add_placing(router, holds, address_key)
+    _add_holds(router, pool, holds)
+    return router
 
+
+def _add_placing(router: APIRouter, holds: Holds, address_key: bytes) -> None:
     async def placed(wanted: HoldRequest, caller: Principal, tenant: str | None) -> Response:
         tenant_id, subject = _subject(wanted, caller, tenant, address_key)
         hold = await holds.place(
@@ -96,6 +101,8 @@ def create_router(pool: Pool, holds: Holds, *, address_key: bytes) -> APIRouter:
         wanted = await bodies.read(request, StopRequest)
         return await placed(HoldRequest(**msgspec.structs.asdict(wanted)), caller, tenant)
 
+
+def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
     @router.get("/v1/holds")
     async def listed(
         caller: Operator,
@@ -130,8 +137,6 @@ def create_router(pool: Pool, holds: Holds, *, address_key: bytes) -> APIRouter:
             tenant_id=caller.tenant_id, hold_id=hold_id, reason="lifted_by_operator"
         )
         return json_response(_there(lifted))
-
-    return router
 
 
 def _subject(

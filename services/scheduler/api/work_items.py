@@ -32,7 +32,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def create_router(pool: Pool, items: WorkItems) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["work items"])
+    _add_reads(router, pool)
+    _add_decisions(router, items)
+    return router
 
+
+def _add_reads(router: APIRouter, pool: Pool) -> None:
     @router.get("/v1/work-items")
     async def listed(
         caller: Operator,
@@ -62,6 +67,8 @@ def create_router(pool: Pool, items: WorkItems) -> APIRouter:
             raise Problem(404)
         return json_response(item)
 
+
+def _add_decisions(router: APIRouter, items: WorkItems) -> None:
     @router.post("/v1/work-items/{work_item_id}/claim")
     async def claim(work_item_id: UUID, caller: Operator, tenant: Tenant = None) -> Response:
         """Take an item, so that nobody else decides it."""
@@ -88,5 +95,3 @@ def create_router(pool: Pool, items: WorkItems) -> APIRouter:
                 note=wanted.note,
             )
         )
-
-    return router

@@ -8,6 +8,7 @@ a registration it did not see. A lost race (same new person, same event elsewher
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -17,14 +18,18 @@ from services.scheduler.intake.draft import Draft
 from services.scheduler.intake.refusal import conflict
 from services.scheduler.intake.resolve import Accepted, Parked, Resolver
 from services.scheduler.intake.transaction import Intake, Raced
+from shared.events.topics import DEBT_EVENTS
 from shared.http.problems import Problem
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool
 from shared.privacy import Keyring
-from shared.telemetry import metrics
+from shared.telemetry import metrics, tracing
+from shared.telemetry.logs import get_logger
 
 TRIES_MAX = 5  # a race is lost to somebody who then has committed: more than twice is a storm
 RETRY_SECONDS = 0.01
 UNAVAILABLE = 503
+
+log = get_logger(__name__)
 RETRIED: tuple[type[Exception], ...] = (Raced, *TRANSIENT_ERRORS)
 
 
@@ -70,6 +75,13 @@ class Recorder:
         raise _unavailable()
 
     async def _once(self, drafts: Sequence[Draft], finish: Finish | None) -> list[Outcome]:
+        traces = [draft.traceparent for draft in drafts]
+        with tracing.message_span("send", DEBT_EVENTS.name, traces, messages=len(drafts)):
+            outcomes = await self._transaction(drafts, finish)
+        self._wake()
+        return outcomes
+
+    async def _transaction(self, drafts: Sequence[Draft], finish: Finish | None) -> list[Outcome]:
         async with self._pool.transaction() as conn:
             intake = Intake(conn, keyring=self._keyring, address_key=self._address_key)
             resolver, seen = await intake.read(drafts)
@@ -77,15 +89,14 @@ class Recorder:
             await intake.write(resolver, accepted, parked)
             if finish is not None:
                 await finish(conn, outcomes)
-        self._wake()
         return outcomes
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
-        for status in ("accepted", "duplicate", "parked", "refused"):
-            count = sum(outcome.status == status for outcome in outcomes)
-            if count:
-                metrics.INTAKE_EVENTS.labels(status).inc(count)
-        self.accepted_total += sum(o.status in ("accepted", "parked") for o in outcomes)
+        counts = Counter(outcome.status for outcome in outcomes)
+        for status, count in counts.items():
+            metrics.INTAKE_EVENTS.labels(status).inc(count)
+        self.accepted_total += counts["accepted"] + counts["parked"]
+        log.info("record_events", **counts)
 
 
 def _decide(
@@ -146,7 +157,7 @@ def _repeated(draft: Draft, *, same: bool) -> Outcome:
 
 
 def _unavailable() -> Problem:
-    detail = "The service cannot store events now; nothing was recorded. Repeat the request."
+    detail = "The service cannot store events now. Repeat the request: nothing counts twice."
     return Problem(
         UNAVAILABLE, "Not available", detail, "not-available", headers={"Retry-After": "1"}
     )

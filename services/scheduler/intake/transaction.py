@@ -56,6 +56,7 @@ class Intake:
         self._address_key = address_key
         self._law: datetime | None = None
         self._machine: datetime | None = None
+        self._digested: dict[Name, list[Digest]] = {}
         self._known_otherwise: list[tuple[Digest, UUID]] = []
         self._holds: list[NewHold] = []
         self._outgoing: list[tuple[str, Envelope]] = []
@@ -199,7 +200,12 @@ class Intake:
                 self._holds.append(hold)
 
     def _digests(self, tenant_id: str, name: str) -> list[Digest]:
-        return digests_of(self._keyring, tenant_id, name)
+        """Each name is looked up and then written: digest it once."""
+        digests = self._digested.get((tenant_id, name))
+        if digests is None:
+            digests = digests_of(self._keyring, tenant_id, name)
+            self._digested[tenant_id, name] = digests
+        return digests
 
     def _times(self) -> tuple[datetime, datetime]:
         if self._law is None or self._machine is None:

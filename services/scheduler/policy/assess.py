@@ -152,7 +152,12 @@ def _scene(
 
 
 def _verdict(silenced: silence.Silenced) -> Verdict:
-    return Verdict(kind=silenced.kind, reasons=(silenced.reason,), until=silenced.until)
+    return Verdict(
+        kind=silenced.kind,
+        reasons=(silenced.reason,),
+        until=silenced.until,
+        recheck=silenced.recheck,
+    )
 
 
 def _missing(setting: Setting, rule: str) -> Verdict:

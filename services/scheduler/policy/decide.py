@@ -24,7 +24,7 @@ from services.scheduler.policy.decision import (
 from services.scheduler.policy.progress import raise_contact, reconcile
 from services.scheduler.policy.reasons import cap_reason, window_reason, withheld_reason
 from services.scheduler.policy.rulebook import Rulebook
-from services.scheduler.policy.silence import in_force
+from services.scheduler.policy.silence import HOLD_RECHECK, in_force
 from services.scheduler.policy.state import ContactRecord, DebtorState, StepRecord
 from shared.events.contact import Reason
 from shared.events.hold import Hold
@@ -65,8 +65,17 @@ def decide(
         if refused.lead.way is None:
             _withhold(setting, refused)
     _prune(state, now)
-    decision.wake_at = min((v.until for v in decision.per_debt.values() if v.until), default=None)
+    decision.wake_at = _wake(decision, now)
     return decision
+
+
+def _wake(decision: Decision, now: datetime) -> datetime | None:
+    """Return the earliest instant at which the answer may differ without a new event."""
+    verdicts = decision.per_debt.values()
+    instants = [verdict.until for verdict in verdicts if verdict.until is not None]
+    if any(verdict.recheck for verdict in verdicts):
+        instants.append(now + HOLD_RECHECK)
+    return min(instants, default=None)
 
 
 def _match(setting: Setting, groups: list[Group]) -> list[Group]:

@@ -42,11 +42,15 @@ class VerdictKind(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The decision about one debt; `until` is when waiting may end (None: until an event)."""
+    """The decision about one debt; `until` is when waiting may end (None: until an event).
+
+    `recheck`: waiting may end earlier, and no event will say so.
+    """
 
     kind: VerdictKind
     reasons: tuple[Reason, ...]
     until: datetime | None = None
+    recheck: bool = False
 
 
 class ContactPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -31,8 +31,6 @@ __all__ = ["Defer", "Drop", "Go", "gate"]
 
 # Queueing, claiming and calling take seconds; a shorter permit would only expire on its way.
 PERMIT_MIN = timedelta(seconds=60)
-# A wide hold's lift wakes nobody in particular; once an hour its contacts ask again.
-HOLD_RECHECK = timedelta(hours=1)
 
 AddressSubject = Callable[[str, str], str]
 
@@ -137,7 +135,7 @@ def _held(case: Case, subjects: tuple[str, ...]) -> Defer | Drop | None:
 def _answer(case: Case, silenced: silence.Silenced) -> Defer | Drop:
     if not silenced.wide:
         return Drop(outcome=ContactState.CANCELLED, reasons=(silenced.reason,))
-    until = case.now + HOLD_RECHECK
+    until = case.now + silence.HOLD_RECHECK
     if silenced.until is not None:
         until = max(silenced.until, case.now + timedelta(seconds=1))
     return _until(case, until, silenced.reason)

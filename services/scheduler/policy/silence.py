@@ -5,7 +5,7 @@ In: one debt of a debtor, the holds in force, `now`. Out: the first rule that si
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,10 @@ FOREIGN_MONEY = "debt.payment_currency_mismatch"
 HoldsBySubject = Mapping[str, Hold]
 # A lift of these does not name a debtor, so nobody would wake the contact: it is deferred instead.
 WIDE_SCOPES = frozenset({"everything", "tenant", "portfolio", "channel", "template"})
+# Holds that the planner owns are lifted in the transaction that decides anew. A lift of any other
+# is no event of the debtor: whoever waits for it asks again once an hour.
+OWN_HOLDS = "scheduler"
+HOLD_RECHECK = timedelta(hours=1)
 
 
 class Scene(NamedTuple):
@@ -34,12 +38,16 @@ class Scene(NamedTuple):
 
 
 class Silenced(NamedTuple):
-    """A rule that silences: stop or wait, until when, and why; `wide` when a wide hold does it."""
+    """A rule that silences: stop or wait, until when, and why; `wide` when a wide hold does it.
+
+    `recheck`: it may end earlier than `until`, and no event will say so.
+    """
 
     kind: VerdictKind
     until: datetime | None
     reason: Reason
     wide: bool = False
+    recheck: bool = False
 
 
 Rule = Callable[[Scene], Silenced | None]
@@ -86,7 +94,8 @@ def held(hold: Hold) -> Silenced:
             verdict="held",
             inputs={"scope": hold.scope, "reason": hold.reason, "hold_id": str(hold.hold_id)},
         ),
-        hold.scope in WIDE_SCOPES,
+        wide=hold.scope in WIDE_SCOPES,
+        recheck=hold.origin != OWN_HOLDS,
     )
 
 

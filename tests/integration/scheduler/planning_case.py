@@ -31,6 +31,11 @@ MONDAY_NOON = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # 12:00 in São Paulo
 SHARD = 0
 
 
+def subject_of_address(tenant_id: str, channel: str, _address: str) -> str:
+    """Everybody's address has one subject here."""
+    return f"address:{tenant_id}:{channel}:digest"
+
+
 def rulebook() -> Rulebook:
     """The shipped Brazilian ladder and pack, one portfolio, one account."""
     ladder = load_ladder((POLICY / "ladders" / "br-consumer-standard.yaml").read_text())
@@ -99,7 +104,7 @@ class Case:
         self.dispatcher = Dispatch(
             rulebook_of=lambda _: self.rules,
             rate_of=lambda _tenant, _account: self.rate,
-            address_subject_of=lambda tenant, channel, _: f"address:{tenant}:{channel}:digest",
+            address_subject_of=subject_of_address,
             shards=1,
         )
 
@@ -124,7 +129,7 @@ class Case:
     async def fold(self, *events: Incoming) -> None:
         """Fold events as one batch."""
         async with self.fenced() as ws:
-            await plan_events(ws, events, lambda _: self.rules)
+            await plan_events(ws, events, lambda _: self.rules, subject_of_address)
 
     async def dispatch(self) -> int:
         """Dispatch one page."""
