@@ -75,6 +75,7 @@ def _run(stack: Stack, platform: Platform, options: argparse.Namespace) -> Run:
     end = begin + timedelta(days=options.days)
     client = _Client(platform, driver, debtors, end)
     driver.run_until(end, client.act)
+    say(f"{options.days} days in {driver.ticks} steps of the law clock")
     return Run(
         seed=options.seed,
         days=options.days,
