@@ -59,6 +59,8 @@ def up() -> int:
         say(f"regua: {error}", to_errors=True)
         return EXIT_DIED if stack.admin_key else EXIT_CANNOT_START
     finally:
+        # Make and the terminal may both tell us; only Ctrl-C cuts an orderly stop short.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shown.unlink(missing_ok=True)
         stack.stop()
     return 0
