@@ -8,13 +8,14 @@ transaction at a time, so no two dispatches see the same free place.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from services.scheduler.outbound import SOURCE
 from services.scheduler.planning import AddressSubjectOf, RulebookOf
-from services.scheduler.policy import progress
+from services.scheduler.policy import permit, progress
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.gate import gate
 from services.scheduler.policy.state import DebtorState
@@ -96,7 +97,7 @@ class Dispatch:
         if not due:
             return 0
         await ws.load({contact.debtor_id for contact in due})
-        await ws.load_holds()
+        await ws.load_holds(self._subjects_of_planned)
         page = _Page()
         for contact in sorted(due, key=lambda c: -c.priority):
             if contact.state == ContactState.PLANNED:
@@ -129,17 +130,21 @@ class Dispatch:
             ws.end_contact(state, contact.contact_id, verdict.outcome, verdict.reasons)
             page.dropped.add(contact.debtor_id)
 
-    def _gate(self, ws: WorkingSet, state: DebtorState, contact_id: UUID) -> Go | Defer | Drop:
-        def subject_of_address(channel: str, address: str) -> str:
-            return self._address_subject_of(state.tenant_id, channel, address)
+    def _subjects_of_planned(self, state: DebtorState) -> list[str]:
+        rulebook = self._rulebook_of(state.tenant_id)
+        return permit.of_planned(state, rulebook, self._address_subject(state))
 
+    def _address_subject(self, state: DebtorState) -> permit.AddressSubject:
+        return partial(self._address_subject_of, state.tenant_id)
+
+    def _gate(self, ws: WorkingSet, state: DebtorState, contact_id: UUID) -> Go | Defer | Drop:
         return gate(
             state,
             contact_id,
             self._rulebook_of(state.tenant_id),
             ws.holds_of(state),
             ws.law,
-            subject_of_address,
+            self._address_subject(state),
         )
 
 

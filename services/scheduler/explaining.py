@@ -6,9 +6,11 @@ copy). Nothing is written.
 """
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from services.scheduler.planning import AddressSubjectOf
+from services.scheduler.policy import permit
 from services.scheduler.policy.explain import Explanation, explain
 from services.scheduler.policy.state import decode
 from services.scheduler.rulebooks import Rulebooks
@@ -38,10 +40,9 @@ async def explain_debtor(
     state = decode(states[debtor_id])
     if tenant_id not in ("*", state.tenant_id):
         raise NotFound(str(debtor_id))
-    holds = await hold_store.active_for(conn, hold_subjects(state))
+    rulebook = rulebooks.of(state.tenant_id)
+    address_subject = partial(address_subject_of, state.tenant_id)
+    subjects = hold_subjects(state) + permit.of_planned(state, rulebook, address_subject)
+    holds = await hold_store.active_for(conn, subjects)
     law, _ = await shards.clocks(conn)
-
-    def address_subject(channel: str, address: str) -> str:
-        return address_subject_of(state.tenant_id, channel, address)
-
-    return explain(state, rulebooks.of(state.tenant_id), holds, at or law, address_subject)
+    return explain(state, rulebook, holds, at or law, address_subject)

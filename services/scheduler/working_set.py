@@ -5,7 +5,7 @@ planning store, facts in the outbox, hold changes and work items, all in the cal
 Planner and dispatcher share it, so there is one way from a changed state to the tables.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from shared.events.states import STATES, ContactState
 from shared.postgres.connection import Connection
 from shared.telemetry import metrics
 
+SubjectsOf = Callable[[DebtorState], list[str]]
+
 _states = msgspec.json.Decoder(DebtorState)
 
 
@@ -50,6 +52,7 @@ class WorkingSet:
         self.holds: dict[str, list[Hold]] = {}
         self.hold_changes: list[HoldChange] = []
         self.work_items: list[WorkItemDraft] = []
+        self._more_subjects: dict[UUID, list[str]] = {}
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
         self._planned: list[tuple[DebtorState, ContactPlan]] = []
@@ -64,11 +67,16 @@ class WorkingSet:
             self.debtors[debtor_id] = state
             self._guarded[debtor_id] = _guard(state)
 
-    async def load_holds(self) -> None:
-        """Load the active holds that touch any loaded debtor, less those this set lifts."""
+    async def load_holds(self, more_of: SubjectsOf | None = None) -> None:
+        """Load the active holds that touch any loaded debtor, less those this set lifts.
+
+        `more_of` names further subjects of a debtor, which dispatch alone looks at.
+        """
         subjects: set[str] = set()
-        for state in self.debtors.values():
-            subjects.update(hold_subjects(state))
+        for key, state in self.debtors.items():
+            if more_of is not None:
+                self._more_subjects[key] = more_of(state)
+            subjects.update(self._subjects(state))
         lifted = {change.hold_id for change in self.hold_changes if change.state == "lifted"}
         for hold in await hold_store.active_for(self.conn, sorted(subjects)):
             if hold.hold_id not in lifted:
@@ -78,7 +86,10 @@ class WorkingSet:
         """Active holds on this debtor's subjects."""
         if not self.holds:
             return []
-        return [hold for subject in hold_subjects(state) for hold in self.holds.get(subject, ())]
+        return [hold for subject in self._subjects(state) for hold in self.holds.get(subject, ())]
+
+    def _subjects(self, state: DebtorState) -> list[str]:
+        return hold_subjects(state) + self._more_subjects.get(state.debtor_id, [])
 
     def decide(self, state: DebtorState, rulebook: Rulebook) -> Decision:
         """Decide anew for one debtor and note everything that follows from it."""
@@ -277,8 +288,8 @@ class WorkingSet:
 def hold_subjects(state: DebtorState) -> list[str]:
     """Every subject whose hold touches this debtor, except addresses and templates.
 
-    Address holds come from STOP replies and mark the contact point itself when the planner folds
-    them; the sender obeys them at once. Templates are added by the gate, which knows the step.
+    Those touch a contact, not its debtor: dispatch looks at them (`permit.of_planned`), and a STOP
+    marks the contact point itself when the planner folds it.
     """
     tenant = state.tenant_id
     portfolios = {debt.portfolio_id for debt in state.debts.values() if debt.portfolio_id}

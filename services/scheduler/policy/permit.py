@@ -4,12 +4,17 @@ In: a contact that passed every rule. Out: subjects for the sender to look at be
 call, and the versions of portfolio, ladder, packs, template and account.
 """
 
+from collections.abc import Callable
+
 from services.scheduler.policy.jurisdiction import Jurisdiction
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.segment import ladder_for
 from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState
 from shared.events.configuration import Portfolio
 from shared.events.hold import subject_of
+from shared.events.states import ContactState
+
+AddressSubject = Callable[[str, str], str]  # channel, address -> hold subject
 
 
 def subjects(
@@ -33,6 +38,27 @@ def subjects(
         *(subject_of("debt", tenant, str(debt.debt_id)) for debt in debts),
         address,
     )
+
+
+def of_planned(
+    state: DebtorState, rulebook: Rulebook, address_subject: AddressSubject
+) -> list[str]:
+    """Return the subjects that only a contact has: planned templates, addresses of its channel."""
+    found: set[str] = set()
+    for record in state.contacts.values():
+        if record.state != ContactState.PLANNED:
+            continue
+        template = rulebook.templates.get(record.template_id)
+        found.add(subject_of("template", state.tenant_id, record.template_id))
+        if template is not None:
+            versioned = f"{record.template_id}@{template[0]}"
+            found.add(subject_of("template", state.tenant_id, versioned))
+        found.update(
+            address_subject(point.channel, point.address)
+            for point in state.points
+            if point.channel == record.channel
+        )
+    return sorted(found)
 
 
 def versions(

@@ -19,7 +19,7 @@ from shared.events.hold import Hold, subject_of
 FOREIGN_MONEY = "debt.payment_currency_mismatch"
 HoldsBySubject = Mapping[str, Hold]
 # A lift of these does not name a debtor, so nobody would wake the contact: it is deferred instead.
-WIDE_SCOPES = frozenset({"everything", "tenant", "portfolio", "channel", "template"})
+WIDE_SCOPES = frozenset({"everything", "tenant", "portfolio", "channel", "template", "address"})
 # Holds that the planner owns are lifted in the transaction that decides anew. A lift of any other
 # is no event of the debtor: whoever waits for it asks again once an hour.
 OWN_HOLDS = "scheduler"

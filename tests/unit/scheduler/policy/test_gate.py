@@ -187,12 +187,12 @@ def test_holds_stop_narrow_contacts_and_defer_wide_ones(
     assert got.reasons
 
 
-def test_a_hold_on_the_address_stops_the_contact(desk: Desk) -> None:
+def test_a_hold_on_the_address_defers_the_contact(desk: Desk) -> None:
     contact = planned(desk)
     desk.holds = [hold("address", address_subject("sms", SAO_PAULO_PHONE))]
-    drop = desk.gate(contact)
-    assert isinstance(drop, Drop)
-    assert drop.kind == "cancelled"
+    answer = desk.gate(contact)
+    assert isinstance(answer, Defer)
+    assert answer.reasons[0].rule == "hold"
 
 
 def test_ended_and_lifted_holds_stop_nothing(desk: Desk) -> None:
