@@ -13,6 +13,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from shared.clock import Clock
 from shared.http import bodies
 from shared.http.auth import PLATFORM_TENANT, Principal, require
@@ -54,7 +55,7 @@ def create_router(pool: Pool, clock: Clock, *, sandbox: bool) -> APIRouter:
         """Both clocks."""
         return await read()
 
-    @router.put("/v1/clock")
+    @router.put("/v1/clock", openapi_extra=schemas.body(schemas.of(ClockStep)))
     async def step(request: Request, caller: Operator) -> Response:
         """Step law time forward (sandbox mode, platform keys)."""
         wanted = (await bodies.read(request, ClockStep)).law_now

@@ -14,6 +14,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from services.scheduler.api.callers import actor_of, tenant_of
 from services.scheduler.configuration import Configuration
 from services.scheduler.store import configuration as store
@@ -57,7 +58,7 @@ def create_router(pool: Pool, configuration: Configuration) -> APIRouter:
 def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) -> None:
     del pool
 
-    @router.put("/v1/config/{kind}/{entry_id}")
+    @router.put("/v1/config/{kind}/{entry_id}", openapi_extra=schemas.config_body())
     async def put(
         kind: str,
         entry_id: str,
@@ -143,7 +144,7 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
 
 
 def _add_keys(router: APIRouter, pool: Pool, configuration: Configuration) -> None:
-    @router.post("/v1/api-keys")
+    @router.post("/v1/api-keys", openapi_extra=schemas.body(schemas.of(KeyRequest)))
     async def make(request: Request, caller: Admin) -> Response:
         """Make an API key; the answer holds its secret, this once."""
         wanted = await bodies.read(request, KeyRequest)

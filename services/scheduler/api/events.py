@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from services.scheduler.api.callers import tenant_of
 from services.scheduler.intake import parse
 from services.scheduler.intake.draft import Draft, Sender
@@ -82,21 +83,29 @@ class EventsDoor:
 
     def routes(self) -> list[RawRoute]:
         """The two routes, answered at the edge: no framework between a batch and its rows."""
-        answers = {"202": {"description": "One result per event"}}
+        answers = {"202": schemas.answer("One result per event", Answer)}
         return [
             raw_route(
                 "/v1/events:bulk",
                 self._bulk,
                 scope="events:write",
                 content_types=(parse.NDJSON,),
-                operation={"summary": "Post debt events, one per line", "responses": answers},
+                operation={
+                    "summary": "Post debt events, one per line",
+                    "responses": answers,
+                    **schemas.line_body(),
+                },
             ),
             raw_route(
                 "/v1/events",
                 self._events,
                 scope="events:write",
                 content_types=EVENT_TYPES,
-                operation={"summary": "Post one debt event, or a batch", "responses": answers},
+                operation={
+                    "summary": "Post one debt event, or a batch",
+                    "responses": answers,
+                    **schemas.event_body(),
+                },
             ),
         ]
 

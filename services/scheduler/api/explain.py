@@ -14,6 +14,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from services.scheduler.api.callers import tenant_of
 from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.intake.lookup import find_debtor
@@ -101,7 +102,7 @@ def create_router(door: ExplainDoor) -> APIRouter:
             raise invalid([FieldError(field="at", message="a naive time", remedy="add an offset")])
         return await door.by_id(caller.tenant_id, debtor_id, at)
 
-    @router.post("/v1/explain")
+    @router.post("/v1/explain", openapi_extra=schemas.body(schemas.of(ExplainRequest)))
     async def explain_reference(
         request: Request, caller: Operator, tenant: Tenant = None
     ) -> Response:

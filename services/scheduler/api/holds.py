@@ -15,6 +15,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from services.scheduler.api.callers import cursor, tenant_of
 from services.scheduler.holds import Holds
 from services.scheduler.intake.addresses import canonical_address
@@ -90,12 +91,12 @@ def _add_placing(router: APIRouter, holds: Holds, address_key: bytes) -> None:
         )
         return json_response(hold, CREATED)
 
-    @router.post("/v1/holds")
+    @router.post("/v1/holds", openapi_extra=schemas.body(schemas.of(HoldRequest)))
     async def place(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
         """Place a hold: contact in its scope stops within a second."""
         return await placed(await bodies.read(request, HoldRequest), caller, tenant)
 
-    @router.post("/v1/emergency-stop")
+    @router.post("/v1/emergency-stop", openapi_extra=schemas.body(schemas.of(StopRequest)))
     async def stop(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
         """Stop everything in a wide scope; lift it with DELETE /v1/holds/{id}."""
         wanted = await bodies.read(request, StopRequest)

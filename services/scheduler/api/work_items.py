@@ -9,6 +9,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler.api import schemas
 from services.scheduler.api.callers import actor_of, cursor, tenant_of
 from services.scheduler.store import work as store
 from services.scheduler.work_items import WorkItems
@@ -80,7 +81,10 @@ def _add_decisions(router: APIRouter, items: WorkItems) -> None:
             )
         )
 
-    @router.post("/v1/work-items/{work_item_id}/decision")
+    @router.post(
+        "/v1/work-items/{work_item_id}/decision",
+        openapi_extra=schemas.body(schemas.of(Decision)),
+    )
     async def decide(
         work_item_id: UUID, request: Request, caller: Operator, tenant: Tenant = None
     ) -> Response:

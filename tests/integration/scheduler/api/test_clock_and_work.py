@@ -2,6 +2,8 @@
 
 import asyncio
 
+from jsonschema import Draft202012Validator
+
 from deploy.local.databases import Database
 from services.scheduler.tables import METADATA
 from shared.postgres import migrate
@@ -66,3 +68,33 @@ async def test_the_migrated_schema_is_what_the_tables_say(scheduler_database: Da
     found = await asyncio.to_thread(migrate.differences, "scheduler", url, METADATA)
 
     assert found == []
+
+
+async def test_the_openapi_document_describes_every_body(door: Doors) -> None:
+    document = (await door.call("GET", "/openapi.json")).json()
+
+    Draft202012Validator.check_schema(
+        document["paths"]["/v1/events"]["post"]["requestBody"]["content"][
+            "application/cloudevents+json"
+        ]["schema"]
+    )
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            undescribed = path.endswith("/claim")
+            if method in ("post", "put") and not undescribed:
+                assert operation["requestBody"]["content"], f"{method} {path}"
+
+
+async def test_what_the_document_allows_is_taken(door: Doors) -> None:
+    document = (await door.call("GET", "/openapi.json")).json()
+    schema = document["paths"]["/v1/events"]["post"]["requestBody"]["content"][
+        "application/cloudevents+json"
+    ]["schema"]
+    validator = Draft202012Validator(schema)
+
+    for event in (a_registration(), a_payment()):
+        assert validator.is_valid(event)
+        assert (await door.post(event)).status_code == 202
+    for event in (a_registration(principal=1.5), a_registration(debt_ref=""), a_payment(x=1)):
+        assert not validator.is_valid(event)
+        assert (await door.post(event)).status_code == 422

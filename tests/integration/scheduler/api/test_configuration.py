@@ -112,12 +112,6 @@ async def test_what_does_not_fit_is_refused_naming_the_field(
 async def test_third_party_texts_in_the_us_need_another_provider_outside_a_sandbox(
     door: Doors,
 ) -> None:
-    production = settings_for(
-        door.scheduler.settings.postgres_url.get_secret_value(),
-        mode="sandbox",
-    )
-    configuration = Scheduler(production, door.pool).configuration
-    configuration._sandbox = False
     third = PORTFOLIO | {"collector_role": "third_party", "country": "US", "currency": "USD"}
 
     in_sandbox = await door.call("PUT", "/v1/config/portfolio/us", json=third)
