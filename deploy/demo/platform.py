@@ -113,11 +113,11 @@ class Platform:
         """Call the sandbox's control endpoints."""
         return self.call(method, "sandbox", path, json=body, headers=self.control)
 
-    def truth(self) -> list[Json]:
-        """The provider's whole truth log."""
+    def truth(self, begins_after: int = 0) -> list[Json]:
+        """The provider's truth log, whole or behind a line."""
         lines: list[Json] = []
         while True:
-            after = lines[-1]["seq"] if lines else 0
+            after = lines[-1]["seq"] if lines else begins_after
             url = f"{self.urls['sandbox']}/sandbox/truth"
             answer = self._http.get(url, params={"after": after}, headers=self.control)
             answer.raise_for_status()
