@@ -27,6 +27,7 @@ from shared.events.configuration import (
     SenderAccount,
     Template,
     Tenant,
+    is_public,
 )
 from shared.events.currencies import MINOR_DIGITS
 from shared.http.auth import PLATFORM_TENANT, SCOPES
@@ -198,8 +199,7 @@ async def _account(body: SenderAccount, context: Context) -> None:
     if not 0 < body.rate_per_second <= RATE_PER_SECOND_MAX:
         raise _wrong("rate_per_second", "not a rate", "send contacts per second, above 0")
     for name, reference in body.credentials.items():
-        plain = name.endswith("_sid") or name == "account"
-        if not plain and not _REFERENCE.fullmatch(reference):
+        if not is_public(name) and not _REFERENCE.fullmatch(reference):
             raise _wrong(
                 f"credentials.{name}",
                 "not a reference to a secret",

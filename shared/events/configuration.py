@@ -80,8 +80,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account at a provider: where from, how fast, and where its secrets are (never what).
 
-    `base_url` overrides the provider's own address (sandbox, regional hosts); `country` and
-    `roles` say for whom it may be used; `rate_per_second` is the provider's limit.
+    `credentials` are references, but for public names of the account (`is_public`). `base_url`
+    overrides the provider's own address (sandbox, regional hosts); `countries` and `roles` say for
+    whom it may be used; `rate_per_second` is the provider's limit.
     """
 
     channel: str
@@ -92,6 +93,11 @@ class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     base_url: str | None = None
     countries: tuple[str, ...] = ()
     roles: tuple[str, ...] = ("first_party", "third_party")
+
+
+def is_public(credential: str) -> bool:
+    """Say whether a credential of this name is no secret and may be given as it is."""
+    return credential.endswith("_sid") or credential == "account"
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

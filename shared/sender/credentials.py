@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.directory import Directory
-from shared.events.configuration import SenderAccount
+from shared.events.configuration import SenderAccount, is_public
 from shared.sender.errors import CredentialError
 from shared.sender.provider import Account
 
@@ -59,6 +59,8 @@ def _resolved(name: str, reference: str) -> str:
         value = os.environ.get(where, "")
     elif scheme == "file":
         value = _read(name, Path(where))
+    elif is_public(name):
+        value = reference
     else:
         msg = f"credential {name} must be a reference: env:NAME or file:/path"
         raise CredentialError(msg)
