@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events import identities
 from shared.events.contact import ContactTask, Item
 
 N_MAX = 20  # calls that a provider throttled do not count as tries, but they do not go on for ever
@@ -58,8 +57,12 @@ def unpack(raw: bytes) -> Frame:
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One attempt as facts see it. `tries` counts real refusals up to and including this one."""
+    """One attempt as facts see it: `attempt_id` is `identities.attempt_id(contact_id, n)`.
 
+    `tries` counts real refusals up to and including this one.
+    """
+
+    attempt_id: UUID
     contact_id: UUID
     n: int
     ends_on: date
@@ -70,11 +73,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     frame: Frame
     tries: int = 0
     not_after: datetime
-
-    @property
-    def attempt_id(self) -> UUID:
-        """Identity of this provider call."""
-        return identities.attempt_id(self.contact_id, self.n)
 
 
 class Ticket(msgspec.Struct):

@@ -14,9 +14,11 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from shared.clock import Clock
+from shared.events import identities
 from shared.events.contact import Reason
 from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, outbox
 from shared.sender.attempts import Attempt, State
+from shared.sender.batch_metrics import observe_batch
 from shared.sender.calling import Call, Caller
 from shared.sender.facts import Fact, Facts
 from shared.sender.holds import Holds
@@ -30,6 +32,8 @@ from shared.sender.throttle import Throttle
 from shared.telemetry import logs, metrics
 
 IDLE_SECONDS = 0.05  # how often lanes that wait for a permit or a hold feed are looked at
+BUSY_SECONDS = 0.05  # outcomes that come so soon after the last batch are gathered a moment
+LINGER_SECONDS = 0.01
 OUTAGE_SECONDS = 0.5  # a database that is away is asked again
 
 Picks = Sequence[tuple[Candidate, Account | None]]
@@ -145,11 +149,13 @@ class Deliverer:
         """Claim in one statement, with the facts of what the claim itself ends."""
         if not candidates:
             return []
+        began = time.monotonic()
         async with self._pool.acquire() as conn:
             await self._ensure_days(conn, candidates)
             async with claims.hot_transaction(conn):
                 verdicts = await claims.claim(conn, candidates, self._owner)
                 await outbox.append(conn, self._endings(verdicts))
+        observe_batch("claim", len(candidates), began)
         self._clock.observe(verdicts[0].law, verdicts[0].machine)
         return verdicts
 
@@ -216,15 +222,20 @@ class Deliverer:
         await self._caller.slow_down(call, result)
 
     async def _record_all(self, ended: asyncio.Event) -> None:
+        recorded_at = 0.0
         while not ended.is_set() or self._outcomes:
             await self._finished.wait()
+            if time.monotonic() - recorded_at < BUSY_SECONDS and not ended.is_set():
+                await asyncio.sleep(LINGER_SECONDS)  # under load: fewer, larger transactions
             self._finished.clear()
             batch, self._outcomes = self._outcomes, []
             if batch:
                 await self._record(batch)
+                recorded_at = time.monotonic()
 
     async def _record(self, batch: list[Outcome]) -> None:
         """Record a batch, however long the database is away: outcomes are never dropped."""
+        began = time.monotonic()
         while True:
             try:
                 await self._recorder.record(batch, self._clock.law_now())
@@ -236,6 +247,7 @@ class Deliverer:
                 await asyncio.sleep(OUTAGE_SECONDS)
             else:
                 break
+        observe_batch("record", len(batch), began)
         for outcome in batch:
             self.in_flight.pop((outcome.attempt.contact_id, outcome.attempt.n), None)
         self.called_total += len(batch)
@@ -272,6 +284,7 @@ class Deliverer:
 def _attempt(verdict: Verdict) -> Attempt:
     task = verdict.candidate.work.task
     return Attempt(
+        attempt_id=identities.attempt_id(task.contact_id, verdict.n),
         contact_id=task.contact_id,
         n=verdict.n,
         ends_on=verdict.candidate.work.ends_on,

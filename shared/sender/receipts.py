@@ -21,6 +21,7 @@ from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, engine, outbox
 from shared.privacy import Sealer, address_digest, address_subject
 from shared.sender import reports
 from shared.sender.attempts import State
+from shared.sender.batch_metrics import observe_batch
 from shared.sender.calling import Call
 from shared.sender.channel import Channel
 from shared.sender.facts import Fact, Facts, Said
@@ -32,6 +33,8 @@ from shared.sender.webhooks import Arrived
 from shared.telemetry import logs, metrics
 
 BATCH_MAX = 500  # webhooks of one transaction
+LINGER_SECONDS = 0.01
+IDLE_SECONDS = 0.25  # how often the table and the order to stop are looked at
 OVERTAKING_SECONDS_MAX = (
     4.0  # a receipt waits so long for our own record of the call; then it counts
 )
@@ -111,20 +114,22 @@ class Interpreter:
                 if stop.is_set():
                     return
                 await asyncio.sleep(OUTAGE_SECONDS)
-            await self._rest()
+            await self._rest(busy=bool(self._in_hand))
 
     def _add(self, pending: Pending) -> None:
         self._in_hand.add(pending.arrived.raw.receipt_id)
         self._queue.append(pending)
         self._came.set()
 
-    async def _rest(self) -> None:
+    async def _rest(self, *, busy: bool) -> None:
+        if busy and len(self._queue) < BATCH_MAX:
+            await asyncio.sleep(LINGER_SECONDS)  # under load: fewer, larger transactions
         if self._queue:
             return
-        seconds = OVERTAKING_PAUSE_SECONDS if self._overtaking else REMATCH_SECONDS
         self._came.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._came.wait(), min(seconds, 0.25))
+            seconds = OVERTAKING_PAUSE_SECONDS if self._overtaking else IDLE_SECONDS
+            await asyncio.wait_for(self._came.wait(), seconds)
         self._queue.extend(self._overtaking)
         self._overtaking = []
 
@@ -132,6 +137,7 @@ class Interpreter:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
         if not batch:
             return
+        began = time.monotonic()
         try:
             async with self._pool.acquire() as conn, hot_transaction(conn):
                 law, machine = await engine.now(conn)
@@ -146,6 +152,7 @@ class Interpreter:
         except BaseException:
             self._queue.extendleft(reversed(batch))
             raise
+        observe_batch("interpret", len(batch), began)
         self._done(batch, reading)
 
     def _done(self, batch: Sequence[Pending], reading: "_Reading") -> None:

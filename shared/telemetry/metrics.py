@@ -168,6 +168,19 @@ SENDER_CALL_SECONDS = Histogram(
     buckets=_LATENCY_SECONDS,
     registry=REGISTRY,
 )
+SENDER_BATCH_SECONDS = Histogram(
+    "regua_sender_batch_duration_seconds",
+    "Time of one batch in the database, by step: claim, record, store, interpret",
+    ["step"],
+    buckets=_LATENCY_SECONDS,
+    registry=REGISTRY,
+)
+SENDER_BATCH_ITEMS = Counter(
+    "regua_sender_batch_items_total",
+    "Items in those batches: divide by their count for the mean size",
+    ["step"],
+    registry=REGISTRY,
+)
 SENDER_HANDED_BACK = Counter(
     "regua_sender_handed_back_total",
     "Tasks given back to the scheduler without an attempt, by reason",

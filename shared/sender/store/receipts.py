@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared.events import identities
 from shared.postgres import Connection, Row
 from shared.sender.attempts import Attempt, unpack
 
@@ -116,6 +117,7 @@ def stored_attempt(row: Row) -> StoredAttempt:
     """Return a row of `ATTEMPT_COLUMNS` as a value."""
     return StoredAttempt(
         attempt=Attempt(
+            attempt_id=identities.attempt_id(row["contact_id"], row["n"]),
             contact_id=row["contact_id"],
             n=row["n"],
             ends_on=row["ends_on"],
