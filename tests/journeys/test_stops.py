@@ -12,7 +12,8 @@ from tests.support.journey import Journey, Site, instant, until
 
 STOP_SECONDS_MAX = 5  # the promise: no provider call starts later than this after a stop
 RATE = 20.0  # slow enough that most are on their way, or wait, when the stop comes
-PEOPLE = 160
+PEOPLE = 120
+BEFORE_THE_WINDOW = timedelta(hours=10)  # 07:00 in São Paulo
 NAMES: dict[str, dict[str, Any]] = {
     "everything": {},
     "tenant": {},
@@ -40,6 +41,25 @@ def watch(journey: Journey) -> int:
     called = [instant(line["machine_at"]) for line in journey.truth("request")]
     assert max(called) <= grace
     return len(called)
+
+
+def test_a_hold_on_one_address_stops_that_one_alone(site: Site, journeys: list[Journey]) -> None:
+    journey = site.journey(at=BEFORE_THE_WINDOW)
+    journeys.append(journey)
+    [held, free] = journey.people(2)
+    body = {"scope": "address", "channel": "sms", "address": held.phone, "reason": "complaint"}
+    headers = journey.platform.tenant
+    hold = journey.platform.call("POST", "scheduler", "/v1/holds", json=body, headers=headers)
+    journey.register([held, free])
+    journey.run_until(journey.start + timedelta(hours=4))
+    assert journey.truth("request", held) == []
+    assert len(journey.truth("accepted", free)) == 1
+    assert len(journey.contacts_of(held)) == 1, "planned once, not over and over"
+
+    journey.platform.call("DELETE", "scheduler", f"/v1/holds/{hold['hold_id']}", headers=headers)
+    journey.settle()
+    assert len(journey.truth("accepted", held)) == 1
+    journey.check()
 
 
 @pytest.mark.parametrize("scope", list(NAMES))

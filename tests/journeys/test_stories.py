@@ -129,13 +129,10 @@ def test_whoever_says_stop_is_left_alone(journey: Journey, word: str) -> None:
         "holds"
     ]
     assert [(hold["scope"], hold["reason"]) for hold in holds] == [("address", "opted_out")]
-    explained = journey.platform.call(
-        "GET",
-        "scheduler",
-        f"/v1/debtors/{journey.debtor_id(asks)}/explain",
-        headers=journey.platform.tenant,
-    )
-    assert "opted_out" in str(explained)
+    [first, *later] = journey.contacts_of(asks)
+    assert first["opted_out_at"] is not None
+    assert {contact["balance_class"] for contact in later} == {"withheld"}
+    assert "consent_revoked" in {rule for contact in later for rule in contact["state_rules"]}
     journey.check()
 
 

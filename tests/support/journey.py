@@ -96,6 +96,7 @@ class Journey:
             admin_key=self.stack.admin_key,
             control_key=self.stack.control_key,
         )
+        self._begins_after = self._last_line()
         self.platform.sandbox("DELETE", "/sandbox/faults")
         self.platform.sandbox("POST", "/sandbox/behaviour", {"preset": "silent"})
         self.driver = Driver(self.platform, list(self.stack.processes), start)
@@ -193,11 +194,15 @@ class Journey:
         digest = self.digest(person) if person is not None else None
         return [
             line
-            for line in self.platform.truth()
+            for line in self.platform.truth(self._begins_after)
             if line.get("account") == self.sid
             and kind in (None, line["kind"])
             and digest in (None, line.get("recipient"))
         ]
+
+    def _last_line(self) -> int:
+        lines = self.platform.truth()
+        return int(lines[-1]["seq"]) if lines else 0
 
     def accepted(self) -> Counter[str]:
         """How many messages the provider accepted for each recipient (digest)."""
