@@ -14,21 +14,20 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from shared.clock import Clock
-from shared.events import identities
-from shared.events.contact import Reason
 from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, outbox
-from shared.sender.attempts import Attempt, State
+from shared.sender.attempts import State
 from shared.sender.batch_metrics import observe_batch
 from shared.sender.calling import Call, Caller
-from shared.sender.facts import Fact, Facts
+from shared.sender.facts import Facts
 from shared.sender.holds import Holds
 from shared.sender.lanes import Lanes
-from shared.sender.picking import PERMIT_SECONDS_MIN, HandBack, Picker
+from shared.sender.picking import HandBack, Picker
 from shared.sender.provider import Account
 from shared.sender.recording import Outcome, Recorder
 from shared.sender.store import claims, outcomes, partitions
 from shared.sender.store.claims import Candidate, Verdict
 from shared.sender.throttle import Throttle
+from shared.sender.verdicts import attempt_of, stated, too_early
 from shared.telemetry import logs, metrics
 
 IDLE_SECONDS = 0.05  # how often lanes that wait for a permit or a hold feed are looked at
@@ -137,7 +136,7 @@ class Deliverer:
             self._lanes.put_back(picked.works())
             raise
         self._start(group, verdicts, picked.candidates, claimed_at)
-        early = [_too_early(each) for each in verdicts if each.verdict == "EARLY"]
+        early = [too_early(each) for each in verdicts if each.verdict == "EARLY"]
         try:
             await self._hand_back(early)
         except BaseException:
@@ -154,7 +153,7 @@ class Deliverer:
             await self._ensure_days(conn, candidates)
             async with claims.hot_transaction(conn):
                 verdicts = await claims.claim(conn, candidates, self._owner)
-                await outbox.append(conn, self._endings(verdicts))
+                await outbox.append(conn, stated(self._facts, verdicts))
         observe_batch("claim", len(candidates), began)
         self._clock.observe(verdicts[0].law, verdicts[0].machine)
         return verdicts
@@ -165,24 +164,6 @@ class Deliverer:
             async with conn.transaction():
                 await partitions.ensure(conn, "attempt", days)
             self._days |= days
-
-    def _endings(self, verdicts: Iterable[Verdict]) -> list[Fact]:
-        facts = []
-        for verdict in verdicts:
-            law, machine = verdict.law, verdict.machine
-            if verdict.verdict in {State.CANCELLED, State.EXPIRED}:
-                state, why = State(verdict.verdict), _why(verdict)
-                facts.append(
-                    self._facts.ended(_attempt(verdict), state, why, law=law, machine=machine)
-                )
-            elif verdict.verdict == State.INVALID:
-                fault = verdict.candidate.work.fault
-                facts.append(
-                    self._facts.attempted(
-                        _attempt(verdict), State.INVALID, error=fault, law=law, machine=machine
-                    )
-                )
-        return facts
 
     def _start(
         self, group: asyncio.TaskGroup, verdicts: Sequence[Verdict], picks: Picks, claimed_at: float
@@ -197,7 +178,7 @@ class Deliverer:
                 verdict.candidate.work.settle()
                 self.settled_total += 1
             if verdict.verdict == State.CLAIMED and account is not None:
-                call = Call(_attempt(verdict), verdict.candidate, account, claimed_at)
+                call = Call(attempt_of(verdict), verdict.candidate, account, claimed_at)
                 self.in_flight[call.attempt.contact_id, call.attempt.n] = call
                 self._calling += 1
                 group.create_task(self._call(call))
@@ -279,37 +260,3 @@ class Deliverer:
             each.work.settle()
             metrics.SENDER_HANDED_BACK.labels(each.reason.rule).inc()
         self.settled_total += len(backs)
-
-
-def _attempt(verdict: Verdict) -> Attempt:
-    task = verdict.candidate.work.task
-    return Attempt(
-        attempt_id=identities.attempt_id(task.contact_id, verdict.n),
-        contact_id=task.contact_id,
-        n=verdict.n,
-        ends_on=verdict.candidate.work.ends_on,
-        debtor_id=task.debtor_id,
-        tenant_id=task.tenant_id,
-        account_id=task.account_id,
-        provider=verdict.candidate.provider,
-        frame=claims.frame_of(verdict.candidate),
-        tries=verdict.tries,
-        not_after=task.permit.not_after,
-    )
-
-
-def _why(verdict: Verdict) -> Reason:
-    if verdict.hold_id is None or verdict.verdict == State.EXPIRED:
-        return Reason(rule="permit_interval", verdict="over")
-    inputs = {
-        "hold_id": str(verdict.hold_id),
-        "scope": verdict.scope or "",
-        "reason": verdict.reason or "",
-    }
-    return Reason(rule="hold", version=str(verdict.version), verdict="held", inputs=inputs)
-
-
-def _too_early(verdict: Verdict) -> HandBack:
-    opens = verdict.candidate.work.task.permit.not_before
-    seconds = max(PERMIT_SECONDS_MIN, (opens - verdict.law).total_seconds())
-    return HandBack(verdict.candidate.work, Reason(rule="window_not_open"), seconds)

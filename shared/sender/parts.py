@@ -36,6 +36,7 @@ from shared.sender.holds import Holds
 from shared.sender.lanes import Lanes
 from shared.sender.picking import Picker
 from shared.sender.progress import Parts
+from shared.sender.reading import Reader
 from shared.sender.receipts import Interpreter
 from shared.sender.recording import Recorder
 from shared.sender.settings import SenderSettings
@@ -192,10 +193,13 @@ class Sender:
         self.interpreter = Interpreter(
             pool=self.pool,
             channel=self.channel,
-            facts=self.facts,
-            sealer=self.sealer,
-            address_key=self.address_key,
-            in_flight=self.deliverer.in_flight,
+            reader=Reader(
+                channel=self.channel,
+                facts=self.facts,
+                sealer=self.sealer,
+                address_key=self.address_key,
+                in_flight=self.deliverer.in_flight,
+            ),
             published=self.relay.wake,
         )
         self.webhooks = Webhooks(
