@@ -143,8 +143,6 @@ class Scheduler:
         )
         tools = ShardTools(
             pool=self.pool,
-            rulebook_of=self.rulebooks.of,
-            address_subject_of=self.address_subject_of,
             dispatch=dispatch,
             dead_letters=DeadLetters(self.producer),
             wake_relay=self.wake,

@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 
 from services.scheduler.outbound import SOURCE
-from services.scheduler.planning import AddressSubjectOf, RulebookOf
+from services.scheduler.plans import Handed
 from services.scheduler.policy import permit, progress
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.gate import gate
 from services.scheduler.policy.state import DebtorState
+from services.scheduler.rulebooks import AddressSubjectOf, RulebookOf
 from services.scheduler.store import contacts
 from services.scheduler.working_set import WorkingSet
 from shared.events.contact import CloseRequested, ContactTask, Permit
@@ -42,7 +43,7 @@ class _Page:
     """What one page of due contacts came to, as rows to write."""
 
     def __init__(self) -> None:
-        self.handed: list[tuple[UUID, datetime, datetime, bytes]] = []
+        self.handed: list[Handed] = []
         self.postponed: list[tuple[UUID, datetime | None, bool, int]] = []
         self.again: list[tuple[str, Envelope]] = []
         self.touched: set[UUID] = set()
@@ -71,9 +72,9 @@ class Dispatch:
         shards: int,
     ) -> None:
         """`shards` is the number of partitions: each owner may use its share of a rate."""
-        self._rulebook_of = rulebook_of
+        self.rulebook_of = rulebook_of
         self._rate_of = rate_of
-        self._address_subject_of = address_subject_of
+        self.address_subject_of = address_subject_of
         self._shards = shards
 
     async def rooms(self, conn: Connection, partition: int) -> list[tuple[str, str, int]]:
@@ -106,9 +107,34 @@ class Dispatch:
                 _chase(ws, contact, page)
         for debtor_id in page.dropped:  # what fell away may be planned anew, without it
             state = ws.debtors[debtor_id]
-            ws.decide(state, self._rulebook_of(state.tenant_id))
+            ws.decide(state, self.rulebook_of(state.tenant_id))
         await page.write(ws)
         return len(due)
+
+    async def at_once(self, ws: WorkingSet) -> None:
+        """Hand over what was planned for now, where nothing older waits: one row, one save.
+
+        What the gate does not let go stays planned; the next page looks at it.
+        """
+        due = [(s, plan) for s, plan in await ws.settle_plans() if plan.due_at <= ws.law]
+        if not due:
+            return
+        await ws.load_holds(self._subjects_of_planned)
+        waiting = {
+            (a.tenant_id, a.account_id) for a in await contacts.accounts_due(ws.conn, ws.partition)
+        }
+        under_way = await contacts.under_way(ws.conn, ws.partition)
+        for state, plan in sorted(due, key=lambda pair: -pair[1].priority):
+            account = (state.tenant_id, plan.account_id)
+            if account in waiting or under_way.get(account, 0) >= self._budget(*account):
+                continue
+            verdict = self._gate(ws, state, plan.contact_id)
+            if isinstance(verdict, Go):
+                under_way[account] = under_way.get(account, 0) + 1
+                ws.handed[plan.contact_id] = _hand_over(
+                    ws, state, plan.contact_id, verdict, priority=plan.priority
+                )
+        metrics.CONTACTS_HANDED_OVER.inc(len(ws.handed))
 
     def _budget(self, tenant_id: str, account_id: str) -> int:
         return max(1, int(self._rate_of(tenant_id, account_id) * BUFFER_SECONDS / self._shards))
@@ -119,7 +145,9 @@ class Dispatch:
         page.touched.add(contact.debtor_id)
         verdict = self._gate(ws, state, contact.contact_id)
         if isinstance(verdict, Go):
-            page.handed.append(_hand_over(ws, state, contact, verdict))
+            page.handed.append(
+                _hand_over(ws, state, contact.contact_id, verdict, priority=contact.priority)
+            )
         elif isinstance(verdict, Defer):
             progress.deferred(state, contact.contact_id, verdict, ws.law)
             page.postponed.append((contact.contact_id, verdict.until, False, 0))
@@ -131,17 +159,17 @@ class Dispatch:
             page.dropped.add(contact.debtor_id)
 
     def _subjects_of_planned(self, state: DebtorState) -> list[str]:
-        rulebook = self._rulebook_of(state.tenant_id)
+        rulebook = self.rulebook_of(state.tenant_id)
         return permit.of_planned(state, rulebook, self._address_subject(state))
 
     def _address_subject(self, state: DebtorState) -> permit.AddressSubject:
-        return partial(self._address_subject_of, state.tenant_id)
+        return partial(self.address_subject_of, state.tenant_id)
 
     def _gate(self, ws: WorkingSet, state: DebtorState, contact_id: UUID) -> Go | Defer | Drop:
         return gate(
             state,
             contact_id,
-            self._rulebook_of(state.tenant_id),
+            self.rulebook_of(state.tenant_id),
             ws.holds_of(state),
             ws.law,
             self._address_subject(state),
@@ -149,13 +177,13 @@ class Dispatch:
 
 
 def _hand_over(
-    ws: WorkingSet, state: DebtorState, contact: contacts.DueContact, go: Go
-) -> tuple[UUID, datetime, datetime, bytes]:
+    ws: WorkingSet, state: DebtorState, contact_id: UUID, go: Go, *, priority: int
+) -> Handed:
     """Reserve, permit, hand over: the task goes to the outbox, its row comes back."""
-    progress.dispatched(state, contact.contact_id, go, ws.law)
-    record = state.contacts[str(contact.contact_id)]
+    progress.dispatched(state, contact_id, go, ws.law)
+    record = state.contacts[str(contact_id)]
     task = ContactTask(
-        contact_id=contact.contact_id,
+        contact_id=contact_id,
         debtor_id=state.debtor_id,
         tenant_id=state.tenant_id,
         portfolio_id=record.portfolio_id,
@@ -178,14 +206,12 @@ def _hand_over(
             local_date=go.local_date,
             versions=go.versions,
         ),
-        priority=contact.priority,
+        priority=priority,
     )
     ws.out.hand_over(state, record.channel, "contact.task.v1", task)
-    ws.out.state_fact(
-        state, "contact.dispatched.v1", ws.decided(state, contact.contact_id, go.reasons)
-    )
+    ws.out.state_fact(state, "contact.dispatched.v1", ws.decided(state, contact_id, go.reasons))
     closing = go.not_after + CLOSE_AFTER_WINDOW
-    return contact.contact_id, closing, go.not_after, encode(task)
+    return Handed(contact_id, closing, go.not_after, encode(task))
 
 
 def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:

@@ -9,11 +9,10 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from services.scheduler.planning import AddressSubjectOf
 from services.scheduler.policy import permit
 from services.scheduler.policy.explain import Explanation, explain
 from services.scheduler.policy.state import decode
-from services.scheduler.rulebooks import Rulebooks
+from services.scheduler.rulebooks import AddressSubjectOf, Rulebooks
 from services.scheduler.store import debtors, shards
 from services.scheduler.store import holds as hold_store
 from services.scheduler.working_set import hold_subjects

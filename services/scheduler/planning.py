@@ -5,25 +5,23 @@ instant has come. Out: new states, planned contacts, lifted or confirmed holds, 
 Nothing here reads a topic or commits: `services.scheduler.planner` does.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from services.scheduler.dispatcher import Dispatch
 from services.scheduler.outbound import SOURCE
 from services.scheduler.policy.fold import fold
-from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState
+from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import contacts
 from services.scheduler.working_set import WorkingSet
 from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactDecided, Permit
 from shared.events.debt import DEBT_EVENT_TYPES
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.states import ContactState
-
-RulebookOf = Callable[[str], Rulebook]
-AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -53,13 +51,8 @@ def read(envelope: Envelope) -> Incoming | None:
     return Incoming(envelope, event, debtor_id)
 
 
-async def plan_events(
-    ws: WorkingSet,
-    incoming: Sequence[Incoming],
-    rulebook_of: RulebookOf,
-    address_subject_of: AddressSubjectOf,
-) -> None:
-    """Fold the events, then decide once for every debtor they touched, and save."""
+async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Dispatch) -> None:
+    """Fold the events, decide once for every debtor they touched, hand over what is due, save."""
     touched = dict.fromkeys(item.debtor_id for item in incoming)
     await ws.load(touched)
     handed_back: list[tuple[UUID, datetime | None, bool, int]] = []
@@ -67,25 +60,27 @@ async def plan_events(
         if item.envelope.type == "contact.deferred.v1":
             handed_back.append(_handed_back(item.event, ws.law))
             continue
-        _fold_one(ws, item, address_subject_of)
+        _fold_one(ws, item, dispatch.address_subject_of)
     await ws.load_holds()
     for debtor_id in touched:
         state = ws.debtors.get(debtor_id)
         if state is not None:
-            ws.decide(state, rulebook_of(state.tenant_id))
+            ws.decide(state, dispatch.rulebook_of(state.tenant_id))
+    await dispatch.at_once(ws)
     await ws.save(touched)
     if handed_back:
         await contacts.postpone_contacts(ws.conn, handed_back)
 
 
-async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], rulebook_of: RulebookOf) -> None:
-    """Decide anew for debtors whose instant has come, and save."""
+async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], dispatch: Dispatch) -> None:
+    """Decide anew for debtors whose instant has come, hand over what is due, and save."""
     due = list(debtor_ids)
     await ws.load(due)
     await ws.load_holds()
     for debtor_id in due:
         state = ws.debtors[debtor_id]
-        ws.decide(state, rulebook_of(state.tenant_id))
+        ws.decide(state, dispatch.rulebook_of(state.tenant_id))
+    await dispatch.at_once(ws)
     await ws.save(due)
 
 

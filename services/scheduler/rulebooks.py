@@ -5,6 +5,7 @@ dispatcher needs (an account's rate). Parsed ladders and packs are kept by entry
 change of one template does not parse every YAML again.
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ from shared.events.configuration import (
     Template,
 )
 
+RulebookOf = Callable[[str], Rulebook]  # tenant -> its rules
+AddressSubjectOf = Callable[[str, str, str], str]  # tenant, channel, address -> hold subject
 T = TypeVar("T", bound=msgspec.Struct)
 LADDER_VERSIONS_KEPT = 16  # as many as the directory keeps; older debts continue on the newest
 

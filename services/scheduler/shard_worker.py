@@ -13,14 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from services.scheduler.dispatcher import Dispatch
-from services.scheduler.planning import (
-    AddressSubjectOf,
-    Incoming,
-    RulebookOf,
-    plan_due,
-    plan_events,
-    read,
-)
+from services.scheduler.planning import Incoming, plan_due, plan_events, read
 from services.scheduler.store import debtors, shards
 from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
@@ -48,8 +41,6 @@ class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
     """What every worker of a process shares. `wake_relay` tells the outbox relay to look."""
 
     pool: Pool
-    rulebook_of: RulebookOf
-    address_subject_of: AddressSubjectOf
     dispatch: Dispatch
     dead_letters: DeadLetters
     wake_relay: Callable[[], None]
@@ -155,9 +146,7 @@ class ShardWorker:
                     incoming.append(item)
             ws = await self._working_set(conn)
             if incoming:
-                await plan_events(
-                    ws, incoming, self._tools.rulebook_of, self._tools.address_subject_of
-                )
+                await plan_events(ws, incoming, self._tools.dispatch)
             await shards.save_offsets(
                 conn, partition=self._partition, debt_offset=debt, contact_offset=contact
             )
@@ -202,7 +191,7 @@ class ShardWorker:
                 conn, partition=self._partition, now=ws.law, limit=DUE_DEBTORS_MAX
             )
             if due:
-                await plan_due(ws, due, self._tools.rulebook_of)
+                await plan_due(ws, due, self._tools.dispatch)
         self._tools.wake_relay()
         return len(due)
 

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler import plans
 from services.scheduler.outbound import Outbound
+from services.scheduler.plans import Handed
 from services.scheduler.policy import progress
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import ContactPlan, Decision, Drop
@@ -26,7 +28,6 @@ from shared.events.contact import (
 )
 from shared.events.envelope import encode
 from shared.events.hold import Hold, subject_of
-from shared.events.identities import fact_id
 from shared.events.states import STATES, ContactState
 from shared.postgres.connection import Connection
 from shared.telemetry import metrics
@@ -56,7 +57,9 @@ class WorkingSet:
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
         self._planned: list[tuple[DebtorState, ContactPlan]] = []
+        self._standing: list[tuple[DebtorState, ContactPlan]] = []
         self._final: list[contacts.ContactRow] = []
+        self.handed: dict[UUID, Handed] = {}
         self._raised: dict[UUID, int] = {}
 
     async def load(self, debtor_ids: Iterable[UUID]) -> None:
@@ -167,7 +170,9 @@ class WorkingSet:
         if self.hold_changes:
             await hold_store.change(self.conn, self.hold_changes)
         if self.work_items:
-            items = [self._work_item(draft) for draft in self.work_items]
+            items = [
+                plans.work_item(self.debtors[d.debtor_id], d, self.law) for d in self.work_items
+            ]
             self.out.add(await work_store.open_new(self.conn, items, self.machine))
         await self.out.append(self.conn)
 
@@ -176,53 +181,35 @@ class WorkingSet:
         fact = self.decided(state, plan.contact_id, plan.reasons)
         self.out.state_fact(state, "contact.planned.v1", fact)
         self.out.state_fact(state, "contact.withheld.v1", fact)
-        self._final.append(self._contact_row(state, plan, ContactState.WITHHELD))
+        self._final.append(plans.withheld(state, plan))
 
-    def _work_item(self, draft: WorkItemDraft) -> work_store.NewWorkItem:
-        state = self.debtors[draft.debtor_id]
-        return work_store.NewWorkItem(
-            work_item_id=fact_id(draft.cause, draft.kind),
-            tenant_id=state.tenant_id,
-            kind=draft.kind,
-            opened_at=self.law,
-            debtor_id=draft.debtor_id,
-            debt_id=draft.debt_id,
-            contact_id=draft.contact_id,
-            reasons=draft.reasons,
-        )
-
-    async def _save_planned(self) -> None:
-        if self._final:
-            await contacts.insert_contacts(self.conn, self.partition, self._final)
-        if not self._planned:
-            return
-        slots = [
-            contacts.Slot(
-                debt_id=item.debt_id,
-                episode=item.episode,
-                step_key=item.step_key,
-                channel=plan.channel,
-                contact_id=plan.contact_id,
-            )
-            for _, plan in self._planned
-            for item in plan.items
-        ]
+    async def settle_plans(self) -> list[tuple[DebtorState, ContactPlan]]:
+        """Take the slots of new contacts and state them as planned; return those that stand."""
+        new, self._planned = self._planned, []
+        if not new:
+            return self._standing
         await self._free_before_taking()
-        refused = await contacts.take_slots(self.conn, slots)
-        kept = []
-        for state, plan in self._planned:
+        refused = await contacts.take_slots(self.conn, plans.slots(new))
+        for state, plan in new:
             if plan.contact_id in refused:
-                reason = Reason(rule="slot_taken", verdict="withheld")
-                drop = Drop(outcome=ContactState.WITHHELD, reasons=(reason,))
+                drop = Drop(outcome=ContactState.WITHHELD, reasons=(plans.SLOT_TAKEN,))
                 progress.dropped(state, plan.contact_id, drop, self.law)
                 self.end_contact(state, plan.contact_id, drop.outcome, drop.reasons)
                 continue
             fact = self.decided(state, plan.contact_id, plan.reasons)
             self.out.state_fact(state, "contact.planned.v1", fact)
-            kept.append(self._contact_row(state, plan))
-        if kept:
-            metrics.CONTACTS_PLANNED.inc(len(kept))
-            await contacts.insert_contacts(self.conn, self.partition, kept)
+            self._standing.append((state, plan))
+        return self._standing
+
+    async def _save_planned(self) -> None:
+        standing = await self.settle_plans()
+        rows = self._final + [
+            plans.row(state, plan, self.out.traces.get(state.debtor_id), self.handed)
+            for state, plan in standing
+        ]
+        if rows:
+            metrics.CONTACTS_PLANNED.inc(len(rows))
+            await contacts.insert_contacts(self.conn, self.partition, rows)
 
     async def _free_before_taking(self) -> None:
         freed = [key for key, to in self._raised.items() if STATES[ContactState(to)].frees_slot]
@@ -265,23 +252,6 @@ class WorkingSet:
             tenant_id=state.tenant_id,
             wake_at=self._wakes[state.debtor_id],
             state=encode(state),
-        )
-
-    def _contact_row(
-        self, state: DebtorState, plan: ContactPlan, to: ContactState = ContactState.PLANNED
-    ) -> contacts.ContactRow:
-        return contacts.ContactRow(
-            contact_id=plan.contact_id,
-            debtor_id=state.debtor_id,
-            tenant_id=state.tenant_id,
-            portfolio_id=plan.portfolio_id,
-            channel=plan.channel,
-            account_id=plan.account_id,
-            state=int(to),
-            priority=plan.priority,
-            wake_at=plan.due_at if to is ContactState.PLANNED else None,
-            not_after=plan.not_after,
-            traceparent=self.out.traces.get(state.debtor_id),
         )
 
 

@@ -18,8 +18,7 @@ from services.scheduler.api import schemas
 from services.scheduler.api.callers import tenant_of
 from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.intake.lookup import find_debtor
-from services.scheduler.planning import AddressSubjectOf
-from services.scheduler.rulebooks import Rulebooks
+from services.scheduler.rulebooks import AddressSubjectOf, Rulebooks
 from shared.http import bodies
 from shared.http.auth import Principal, require
 from shared.http.problems import FieldError, Problem, invalid

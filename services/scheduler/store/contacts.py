@@ -27,6 +27,7 @@ class ContactRow(msgspec.Struct, frozen=True, kw_only=True):
     wake_at: datetime | None
     not_after: datetime
     traceparent: str | None = None
+    task: bytes | None = None
 
 
 class DueContact(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,14 +96,14 @@ async def free_slots(conn: Connection, contact_ids: Sequence[UUID]) -> None:
 
 
 async def insert_contacts(conn: Connection, partition: int, rows: Sequence[ContactRow]) -> None:
-    """Insert planned contacts (a repeated plan finds its row and changes nothing)."""
+    """Insert new contacts, planned or handed over already; a repeated plan changes nothing."""
     await conn.execute(
         """
         INSERT INTO contact (shard, contact_id, debtor_id, tenant_id, portfolio_id, channel,
-                             account_id, state, priority, wake_at, not_after, traceparent)
+                             account_id, state, priority, wake_at, not_after, traceparent, task)
         SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                                  $7::text[], $8::smallint[], $9::int[], $10::timestamptz[],
-                                 $11::timestamptz[], $12::text[])
+                                 $11::timestamptz[], $12::text[], $13::bytea[])
         ON CONFLICT (contact_id) DO NOTHING
         """,
         partition,
@@ -117,6 +118,7 @@ async def insert_contacts(conn: Connection, partition: int, rows: Sequence[Conta
         [r.wake_at for r in rows],
         [r.not_after for r in rows],
         [r.traceparent for r in rows],
+        [r.task for r in rows],
     )
 
 
@@ -169,6 +171,18 @@ async def accounts_due(conn: Connection, partition: int) -> list[AccountDue]:
         partition,
     )
     return [AccountDue(**dict(row.items())) for row in rows]
+
+
+async def under_way(conn: Connection, partition: int) -> dict[tuple[str, str], int]:
+    """Contacts handed over and not yet accepted, per (tenant, account): one index, counted."""
+    rows = await conn.fetch(
+        """
+        SELECT tenant_id, account_id, count(*) AS contacts FROM contact
+        WHERE shard = $1 AND state = ANY (ARRAY[10, 20]) GROUP BY 1, 2
+        """,
+        partition,
+    )
+    return {(row["tenant_id"], row["account_id"]): row["contacts"] for row in rows}
 
 
 async def planned_due(

@@ -27,6 +27,7 @@ from shared.postgres.connection import Pool
 from shared.postgres.outbox import headers_from
 
 POLICY = Path(__file__).parents[3] / "services" / "scheduler"
+MONDAY_DAWN = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)  # 06:00 in São Paulo: not yet lawful
 MONDAY_NOON = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # 12:00 in São Paulo
 SHARD = 0
 
@@ -110,12 +111,12 @@ class Case:
 
     @classmethod
     async def taken(cls, pool: Pool) -> "Case":
-        """Take the shard over and stand at Monday noon."""
+        """Take the shard over and stand at Monday's dawn: what is planned waits for the window."""
         async with pool.acquire() as conn:
             position = await shards.take_over(
                 conn, partition=SHARD, owner="test", cluster_id="cluster"
             )
-            await conn.execute("SELECT platform.set_law_now($1)", MONDAY_NOON)
+            await conn.execute("SELECT platform.set_law_now($1)", MONDAY_DAWN)
         return cls(pool, position.epoch)
 
     @asynccontextmanager
@@ -129,18 +130,23 @@ class Case:
     async def fold(self, *events: Incoming) -> None:
         """Fold events as one batch."""
         async with self.fenced() as ws:
-            await plan_events(ws, events, lambda _: self.rules, subject_of_address)
+            await plan_events(ws, events, self.dispatcher)
 
     async def dispatch(self) -> int:
         """Dispatch one page."""
         async with self.fenced() as ws:
             return await self.dispatcher.page(ws)
 
+    async def dispatch_at_noon(self) -> int:
+        """Let it be noon, and dispatch one page."""
+        await self.set_law(MONDAY_NOON)
+        return await self.dispatch()
+
     async def wake(self) -> int:
         """Decide for debtors whose instant has come."""
         async with self.fenced() as ws:
             due = await debtors.due_debtors(ws.conn, partition=SHARD, now=ws.law, limit=100)
-            await plan_due(ws, due, lambda _: self.rules)
+            await plan_due(ws, due, self.dispatcher)
         return len(due)
 
     async def set_law(self, law_now: datetime) -> None:

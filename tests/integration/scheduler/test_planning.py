@@ -28,7 +28,7 @@ def migrated(sandbox_database: Database) -> str:
 
 @pytest_asyncio.fixture
 async def case(migrated: str, sandbox_database: Database) -> AsyncIterator[Case]:
-    """A shard taken over, on Monday noon (an administrator may set the clock back)."""
+    """A shard taken over, at Monday's dawn (an administrator may set the clock back)."""
     pool = await open_pool(migrated, service="test")
     admin = await asyncpg.connect(sandbox_database.admin_url)
     await admin.execute("UPDATE platform.law_clock SET frozen_at = NULL")
@@ -46,7 +46,7 @@ async def test_a_due_debt_is_planned_and_handed_over_with_a_permit(case: Case) -
     (planned,) = await case.contacts(event.debtor_id)
     assert planned["state"] == ContactState.PLANNED
 
-    assert await case.dispatch() == 1
+    assert await case.dispatch_at_noon() == 1
     (handed,) = await case.contacts(event.debtor_id)
     assert handed["state"] == ContactState.DISPATCHED
     assert handed["task"] is not None
@@ -58,10 +58,35 @@ async def test_a_due_debt_is_planned_and_handed_over_with_a_permit(case: Case) -
     ]
 
 
+async def test_what_is_due_when_planned_goes_out_at_once(case: Case) -> None:
+    await case.set_law(MONDAY_NOON)
+    event = registered()
+    await case.fold(incoming("debt.registered.v1", event))
+    (handed,) = await case.contacts(event.debtor_id)
+    assert handed["state"] == ContactState.DISPATCHED
+    assert await case.dispatch() == 0
+    assert await case.published(event.debtor_id) == [
+        "contact.planned.v1",
+        "contact.task.v1",
+        "contact.dispatched.v1",
+    ]
+
+
+async def test_at_once_keeps_to_the_accounts_rate_and_to_older_contacts(case: Case) -> None:
+    case.rate = 0.5  # two contacts in four seconds
+    first, second = ([registered() for _ in range(3)] for _ in range(2))
+    await case.fold(*(incoming("debt.registered.v1", event) for event in first))
+    await case.set_law(MONDAY_NOON)
+    await case.fold(*(incoming("debt.registered.v1", event) for event in second))
+    for event in second:  # the three from dawn go first
+        assert "contact.task.v1" not in await case.published(event.debtor_id)
+    assert await case.dispatch() == 2
+
+
 async def test_the_same_event_folded_again_changes_nothing(case: Case) -> None:
     once = incoming("debt.registered.v1", registered())
     await case.fold(once)
-    await case.dispatch()
+    await case.dispatch_at_noon()
     await case.fold(once, once)
     await case.dispatch()
     assert len(await case.contacts(once.debtor_id)) == 1
@@ -72,7 +97,7 @@ async def test_a_payment_between_plan_and_dispatch_cancels(case: Case) -> None:
     event = registered()
     await case.fold(incoming("debt.registered.v1", event))
     await case.fold(incoming("debt.payment_received.v1", _paid(event.debtor_id, event.debt_id)))
-    await case.dispatch()
+    await case.dispatch_at_noon()
     (contact,) = await case.contacts(event.debtor_id)
     assert contact["state"] == ContactState.CANCELLED
     assert "contact.task.v1" not in await case.published(event.debtor_id)
@@ -81,7 +106,7 @@ async def test_a_payment_between_plan_and_dispatch_cancels(case: Case) -> None:
 async def test_facts_move_a_contact_forward_only(case: Case) -> None:
     event = registered()
     await case.fold(incoming("debt.registered.v1", event))
-    await case.dispatch()
+    await case.dispatch_at_noon()
     (contact,) = await case.contacts(event.debtor_id)
     for kind, expected in (
         ("contact.accepted.v1", ContactState.ACCEPTED),
@@ -96,7 +121,7 @@ async def test_facts_move_a_contact_forward_only(case: Case) -> None:
 async def test_a_contact_handed_back_goes_out_again_under_its_permit(case: Case) -> None:
     event = registered()
     await case.fold(incoming("debt.registered.v1", event))
-    await case.dispatch()
+    await case.dispatch_at_noon()
     (contact,) = await case.contacts(event.debtor_id)
     later = MONDAY_NOON + timedelta(minutes=1)
     back = ContactDecided(
@@ -120,7 +145,7 @@ async def test_a_contact_handed_back_goes_out_again_under_its_permit(case: Case)
 async def test_a_contact_open_past_its_window_is_asked_to_close(case: Case) -> None:
     event = registered()
     await case.fold(incoming("debt.registered.v1", event))
-    await case.dispatch()
+    await case.dispatch_at_noon()
     (contact,) = await case.contacts(event.debtor_id)
     await case.set_law(contact["not_after"] + timedelta(minutes=5))
     assert await case.dispatch() == 1
@@ -133,7 +158,7 @@ async def test_an_account_keeps_at_most_four_seconds_of_its_rate_under_way(case:
     case.rate = 0.5  # two contacts in four seconds
     events = [registered() for _ in range(5)]
     await case.fold(*(incoming("debt.registered.v1", event) for event in events))
-    assert await case.dispatch() == 2
+    assert await case.dispatch_at_noon() == 2
     assert await case.dispatch() == 0
 
 
@@ -175,7 +200,7 @@ async def test_next_due_sees_debtors_and_contacts(case: Case) -> None:
         assert await shards.next_due(conn) is None
     await case.fold(incoming("debt.registered.v1", registered()))
     async with case.pool.acquire() as conn:
-        assert await shards.next_due(conn) == MONDAY_NOON
+        assert await shards.next_due(conn) == MONDAY_NOON.replace(hour=11)  # 08:00
 
 
 def _paid(debtor_id: object, debt_id: object) -> PaymentReceived:
