@@ -32,6 +32,7 @@ from shared.sender.deliver import Deliverer
 from shared.sender.endings import ABANDONED_GRACE_SECONDS, Closer, Retries, Sweeper, Upkeep
 from shared.sender.facts import Facts
 from shared.sender.feed import TaskFeed
+from shared.sender.grants import Grants
 from shared.sender.holds import Holds
 from shared.sender.lanes import Lanes
 from shared.sender.picking import Picker
@@ -61,7 +62,7 @@ class Sender:
         self.owner = uuid4()  # of the claims of this process, in this life
         self.clock = Clock(sandbox=settings.mode == "sandbox")
         self.directory = Directory()
-        self.accounts = Accounts(self.directory)
+        self.accounts = Accounts(self.directory, Grants.of(settings))
         self.facts = Facts(channel.service, settings.topic_suffix)
         self.lanes = Lanes()
         self.address_key = key_bytes(settings.address_key.get_secret_value())

@@ -18,6 +18,16 @@ class SenderSettings(ServiceSettings):
         description="key that seals rendered messages and replies, the same as the ledger's"
     )
     callback_key: KeySecret = Field(description="key that signs the callback URLs given out")
+    provider_secrets: str = Field(
+        "file:/run/secrets/{tenant}/*",
+        description="what accounts may refer to, separated by commas: `env:NAME` or `file:/path`, "
+        "after `tenant=` for one tenant only; `{tenant}` is the account's tenant, `*` any one name",
+    )
+    provider_hosts: str = Field(
+        "",
+        description="hosts (`host` or `host:port`, separated by commas) that a `base_url` of an "
+        "account may name; a provider's own address needs no entry, a sandbox none at all",
+    )
     provider_calls_max: int = Field(
         128, ge=1, le=2_000, description="provider calls in flight at once in this process"
     )

@@ -296,6 +296,8 @@ class Stage:
             "CALLBACK_KEY": base64.b64encode(b"c" * 32).decode(),
             "PROVIDER_READ_SECONDS_MAX": "1.0",
             "PROVIDER_CONNECT_SECONDS_MAX": "1.0",
+            "PROVIDER_SECRETS": "env:TEST_SMS_*",
+            "PROVIDER_HOSTS": "127.0.0.1",
             "TEST_SMS_SID": "AC" + "1" * 32,
             "TEST_SMS_TOKEN": TOKEN,
         }
