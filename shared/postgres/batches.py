@@ -16,6 +16,10 @@ R = TypeVar("R")
 WAITING_BATCHES_MAX = 8  # submissions beyond so many full batches wait at the door
 
 
+class WriterClosed(ConnectionError):
+    """The process is stopping: like a database that is away, ask again."""
+
+
 class BatchWriter(Generic[T, R]):
     """Gathers items and flushes them together, one flush at a time."""
 
@@ -37,11 +41,11 @@ class BatchWriter(Generic[T, R]):
     async def submit(self, item: T) -> R:
         """Wait until the batch with `item` is flushed; return its result or raise its error.
 
-        A failed flush fails every item of its batch. A cancelled caller's item is still written.
+        A failed flush fails every item of its batch; `WriterClosed` after `close`. A cancelled caller's item is still written.
         """
         if self._closed:
             msg = "the writer is closed"
-            raise RuntimeError(msg)
+            raise WriterClosed(msg)
         await self._room.acquire()
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(lambda _: self._room.release())
