@@ -74,6 +74,13 @@ def test_every_shipped_file_loads_under_its_own_name(folder: str) -> None:
         ("version: 1", "version: 1\nversion: 2", 3, "version"),
         ("ladder: trial", "ladder: &a trial\ntitle: *a", 2, "$"),
         ("ladder: trial", "ladder: [trial", 2, "$"),
+        ("version: 1", "version: !!python/name:os.system x", 2, "version"),
+        ("version: 1", "version: !secret x", 2, "version"),
+        ("offset_days: 5", "offset_days: 2026-02-31", 10, "steps.1.offset_days"),
+        ("offset_days: 5", "offset_days: !!timestamp soon", 10, "steps.1.offset_days"),
+        ("version: 1", "version: 1\n<<: 3", 3, "<<"),
+        ("version: 1", "version: 1\n? [a]\n: 2", 3, "?"),
+        ("ladder: trial", "ladder: " + "[" * 50_000 + "]" * 50_000, 1, "$"),
     ],
 )
 def test_mistakes_in_ladders_name_line_field_and_remedy(
