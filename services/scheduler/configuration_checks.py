@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import phonenumbers
-import yaml
 
 from services.scheduler.intake.people import is_zone
+from services.scheduler.policy.channels import check_portfolio
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.packs import load_pack
 from services.scheduler.policy.rulebook import PolicyError
@@ -44,9 +44,6 @@ RATE_PER_SECOND_MAX = 100_000.0  # beyond any provider: a typing error
 DAYS_MAX = 366  # of grace or reversal: a year is generous
 TEXT_CHARS_MAX = 1_600  # ten SMS segments: what the strictest provider takes at once
 DOCUMENT_CHARS_MAX = 200_000  # a ladder of a hundred steps has 20,000
-
-# Providers' own terms: who may not be served where (provider, channel, role, country).
-FORBIDDEN = frozenset({("twilio", "sms", "third_party", "US")})
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _LOCALE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
@@ -156,27 +153,19 @@ async def _portfolio_references(body: Portfolio, context: Context) -> None:
     for number, pack_id in enumerate(body.packs):
         if await context.body("pack", pack_id, Document) is None:
             raise _wrong(f"packs[{number}]", "no such pack", "store the pack first")
+    accounts: dict[str, SenderAccount] = {}
     for channel, account_id in body.accounts.items():
         _one_of(channel, CHANNELS, "accounts")
-        await _check_account(body, context, channel, account_id)
-
-
-async def _check_account(body: Portfolio, context: Context, channel: str, account_id: str) -> None:
-    """Check that an account exists and may serve this portfolio."""
-    field = f"accounts.{channel}"
-    account = await context.body("account", account_id, SenderAccount)
-    if account is None or account.channel != channel:
-        raise _wrong(field, "no such account of this channel", "store the account first")
-    if account.countries and body.country not in account.countries:
-        raise _wrong(field, "an account for other countries", "choose or extend an account")
-    if body.collector_role not in account.roles:
-        raise _wrong(field, "an account for other roles", "choose or extend an account")
-    served = (account.provider, channel, body.collector_role, body.country)
-    if served in FORBIDDEN and not context.sandbox:  # a sandbox reaches nobody
-        raise _wrong(
-            field,
-            "the provider does not allow third-party collection in this country",
-            "use another provider for this portfolio",
+        account = await context.body("account", account_id, SenderAccount)
+        if account is None or account.channel != channel:
+            raise _wrong(
+                f"accounts.{channel}", "no such account of this channel", "store the account first"
+            )
+        accounts[account_id] = account
+    # Providers' terms hold in a sandbox too: what is tried out there is what will run.
+    if findings := check_portfolio(body, None, accounts):
+        raise invalid(
+            [FieldError(field=f.field, message=f.message, remedy=f.remedy) for f in findings]
         )
 
 
@@ -241,8 +230,6 @@ def _read(load: Callable[[str], Any], body: Document) -> Any:
     except PolicyError as error:
         field = f"text: line {error.line}: {error.field}"
         raise _wrong(field, error.message, error.remedy) from None
-    except yaml.YAMLError:  # tags and constructs that plain data does not need
-        raise _wrong("text", "not plain YAML", "use mappings, lists, texts and numbers") from None
 
 
 _CHECKS: dict[str, Callable[[Any, Context], Awaitable[None]]] = {

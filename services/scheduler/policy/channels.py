@@ -23,6 +23,11 @@ OF_PORTFOLIO = frozenset(
     {"channel_unavailable", "provider_forbids_role", "account_not_for_role", "attestation_missing"}
 )
 
+REMEDIES = {
+    "attestation_missing": "record the written attestation in whatsapp_attestation",
+    "account_not_for_role": "choose another account, or extend its roles or countries",
+}
+
 
 class Prohibition(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider forbids; None in `provider` or `countries` means any."""
@@ -168,7 +173,7 @@ def check_portfolio(
                     channel,
                     f"{account.provider} may not carry {channel} for {portfolio.collector_role} "
                     f"collection in {portfolio.country}",
-                    "use another provider or channel",
+                    REMEDIES.get(refusal, "use another provider or channel"),
                 )
             )
     for step in ladder.steps if ladder is not None else ():

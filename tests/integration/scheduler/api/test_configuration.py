@@ -109,18 +109,41 @@ async def test_what_does_not_fit_is_refused_naming_the_field(
     assert "s3cret" not in answer.text
 
 
-async def test_third_party_texts_in_the_us_need_another_provider_outside_a_sandbox(
-    door: Doors,
-) -> None:
+async def test_third_party_texts_in_the_us_need_a_provider_that_allows_them(door: Doors) -> None:
     third = PORTFOLIO | {"collector_role": "third_party", "country": "US", "currency": "USD"}
+    other = {"provider": "twilio_compatible", "base_url": "https://texts.example"}
+    await door.call("PUT", "/v1/config/account/other", json=ACCOUNT | other)
 
-    in_sandbox = await door.call("PUT", "/v1/config/portfolio/us", json=third)
-    door.scheduler.configuration._sandbox = False
-    refused = await door.call("PUT", "/v1/config/portfolio/us2", json=third)
+    refused = await door.call("PUT", "/v1/config/portfolio/us", json=third)
+    stored = await door.call(
+        "PUT", "/v1/config/portfolio/us", json=third | {"accounts": {"sms": "other"}}
+    )
 
-    assert in_sandbox.status_code == 201
     assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"] == "accounts.sms"
+    [error] = refused.json()["errors"]
+    assert error["field"] == "accounts.sms"
+    assert "third_party" in error["message"]
+    assert error["remedy"] == "use another provider or channel"
+    assert stored.status_code == 201, stored.text
+
+
+async def test_whatsapp_for_third_parties_needs_a_written_attestation(door: Doors) -> None:
+    chat = ACCOUNT | {"channel": "whatsapp", "provider": "meta"}
+    await door.call("PUT", "/v1/config/account/chat", json=chat)
+    third = PORTFOLIO | {"collector_role": "third_party", "accounts": {"whatsapp": "chat"}}
+    attested = third | {"whatsapp_attestation": "signed by legal on 2026-01-05"}
+
+    answers = [
+        await door.call("PUT", "/v1/config/portfolio/chats", json=body)
+        for body in (third, attested)
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 201], answers[1].text
+    [error] = answers[0].json()["errors"]
+    assert (error["field"], "whatsapp_attestation" in error["remedy"]) == (
+        "accounts.whatsapp",
+        True,
+    )
 
 
 async def test_what_a_portfolio_uses_cannot_be_deleted(door: Doors) -> None:
