@@ -67,6 +67,7 @@ class Ledger:
             service=settings.service_name,
             settings=settings,
             auth=self._directory,
+            machine_now=self._clock.machine_now,
             routers=api.routers(self._reading),
             readiness=service.readiness,
             progress=self.progress,

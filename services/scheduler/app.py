@@ -174,6 +174,7 @@ async def assemble(service: Service, settings: SchedulerSettings) -> None:
         service="scheduler",
         settings=settings,
         auth=scheduler.directory,
+        machine_now=scheduler.clock.machine_now,
         routers=scheduler.routers(),
         readiness=service.readiness,
         progress=scheduler.report().progress,

@@ -8,6 +8,7 @@ a third of a framework route. Nothing is raised back to the server, whose log wo
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from re import Pattern
 from typing import Any
 
@@ -105,12 +106,14 @@ class Edge:
         raw_routes: Iterable[RawRoute],
         limits: Limits,
         settled: Callable[[], bool],
+        machine_now: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._auth = auth
         self._raw_routes = tuple(raw_routes)
         self._limits = limits
         self._settled = settled
+        self._machine_now = machine_now
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,7 +182,7 @@ class Edge:
 
     def _authenticated(self, headers: dict[bytes, bytes]) -> Principal:
         try:
-            return authenticate(headers, self._auth)
+            return authenticate(headers, self._auth, self._machine_now)
         except Problem as problem:
             if self._settled():
                 raise _refuse("key", problem) from None

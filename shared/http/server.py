@@ -73,12 +73,13 @@ def create_app(
     service: str,
     settings: ServiceSettings,
     auth: Authenticator,
+    machine_now: Callable[[], datetime],
     routers: Sequence[APIRouter | RawRoute],
     readiness: Callable[[], Mapping[str, bool]],
     progress: Callable[[], Awaitable[Progress]],
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """Return the application of one service."""
+    """Return the application of one service; `machine_now` judges whether a key has expired."""
     app = FastAPI(
         title=f"Regua {service}",
         version="1",
@@ -105,7 +106,12 @@ def create_app(
         trace_sample_ratio=settings.trace_sample_ratio,
     )
     app.add_middleware(
-        Edge, auth=auth, raw_routes=raw_routes, limits=limits, settled=health.was_ready
+        Edge,
+        auth=auth,
+        raw_routes=raw_routes,
+        limits=limits,
+        settled=health.was_ready,
+        machine_now=machine_now,
     )
     _document_raw_routes(app, raw_routes)
     return app

@@ -86,15 +86,17 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
         service=settings.service_name,
         settings=settings,
         auth=sender.directory,
+        machine_now=sender.clock.machine_now,
         routers=[sender.webhooks.route()],
         readiness=service.readiness,
         progress=lambda: progress(sender.parts()),
     )
+    # Closed after the server: whatever it has taken in is stored.
+    await service.open("webhooks", _made(lambda: sender.webhooks), Webhooks.close)
     await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
     service.add("clock", lambda stop: sender.clock.run(pool, stop))
     await _connect(service, sender)
     await _follow(service, sender)
-    await service.open("webhooks", _made(lambda: sender.webhooks), Webhooks.close)
     service.add("receipts", sender.interpreter.run)
     service.add("sweeper", sender.sweeper.run)
     service.add("upkeep", sender.upkeep.run)

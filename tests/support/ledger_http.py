@@ -67,6 +67,7 @@ class Ledger:
             service="contact_ledger",
             settings=settings,
             auth=directory,
+            machine_now=lambda: NOW,
             routers=api.routers(reading),
             readiness=lambda: {"ready": True},
             progress=progress,

@@ -5,6 +5,7 @@ import sys
 import time
 from typing import ClassVar
 
+from shared.clock import Clock
 from shared.directory import Directory
 from shared.http.server import HttpServer, Progress, create_app
 from shared.runtime import Service
@@ -45,6 +46,7 @@ class Plot:
             service="probe",
             settings=service.settings,
             auth=Directory(),
+            machine_now=Clock().machine_now,
             routers=[],
             readiness=service.readiness,
             progress=self.progress,

@@ -193,6 +193,7 @@ async def doors(pool: Pool, settings: SchedulerSettings) -> AsyncIterator[Doors]
         service="scheduler",
         settings=settings,
         auth=scheduler.directory,
+        machine_now=scheduler.clock.machine_now,
         routers=scheduler.routers(),
         readiness=dict,
         progress=scheduler.report().progress,

@@ -1,5 +1,7 @@
 """Who may come in: keys, scopes, and what a stranger can learn (nothing)."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -25,6 +27,13 @@ async def test_without_a_good_key_nobody_comes_in(site: Site, key: str | None, s
     answer = await site.call("GET", "/v1/me", key)
     assert_problem(answer, 401, slug)
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_expires_by_the_platforms_clock(site: Site) -> None:
+    """The site's clock stands years ahead of this host's; the key ends one day after it."""
+    assert (await site.call("GET", "/v1/me")).status_code == 200
+    site.machine_now += timedelta(days=1)
+    assert_problem(await site.call("GET", "/v1/me"), 401, "expired-key")
 
 
 async def test_strangers_cannot_tell_which_paths_exist(site: Site) -> None:
