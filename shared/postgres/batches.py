@@ -41,7 +41,8 @@ class BatchWriter(Generic[T, R]):
     async def submit(self, item: T) -> R:
         """Wait until the batch with `item` is flushed; return its result or raise its error.
 
-        A failed flush fails every item of its batch; `WriterClosed` after `close`. A cancelled caller's item is still written.
+        A failed flush fails every item of its batch. A cancelled caller's item is still written.
+        Raise `WriterClosed` after `close`.
         """
         if self._closed:
             msg = "the writer is closed"

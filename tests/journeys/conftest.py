@@ -60,6 +60,9 @@ def journeys(sites: Sites) -> Iterator[list[Journey]]:
     except BaseException:
         sites.give_up()
         raise
+    finally:
+        for journey in begun:
+            journey.platform.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -181,7 +181,6 @@ class Journey:
         )
         self.driver.drain(CLOSE_SECONDS_MAX)
         self.site.law_now = self.driver.now
-        self.platform.__exit__(None, None, None)
 
     # What the provider saw and the ledger says.
 

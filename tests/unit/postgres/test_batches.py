@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.postgres.batches import BatchWriter
+from shared.postgres.batches import BatchWriter, WriterClosed
 
 
 async def test_each_submitter_gets_its_own_result_and_waiters_share_a_flush() -> None:
@@ -80,5 +80,5 @@ async def test_a_cancelled_submitter_does_not_take_its_item_back() -> None:
     gate.set()
     await writer.close()
     assert written == [1]
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(WriterClosed, match="closed"):
         await writer.submit(2)
