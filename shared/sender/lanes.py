@@ -58,6 +58,12 @@ class Lanes:
         self.waiting -= len(taken)
         return taken
 
+    def take_last(self, lane: Lane, count: int) -> list[Work]:
+        """Remove and return the youngest `count` tasks of a lane, the youngest first."""
+        taken = [lane.waiting.pop() for _ in range(max(0, min(count, len(lane.waiting))))]
+        self.waiting -= len(taken)
+        return taken
+
     def put_back(self, works: Sequence[Work]) -> None:
         """Put tasks back at the head of their lanes, in their order."""
         for work in reversed(works):

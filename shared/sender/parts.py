@@ -168,13 +168,17 @@ class Sender:
             published=self.relay.wake,
         )
         self.closer = Closer(self.pool, self.facts, self.owner, self.relay.wake)
-        self.feed = TaskFeed(
+        self.feed = self._task_feed()
+
+    def _task_feed(self) -> TaskFeed:
+        settings = self.settings
+        return TaskFeed(
             pool=self.pool,
             consumer=GroupConsumer(
-                self.settings.kafka_bootstrap,
-                self.channel.service + self.settings.topic_suffix,
+                settings.kafka_bootstrap,
+                self.channel.service + settings.topic_suffix,
                 [self.tasks_topic],
-                ConsumerSettings(session_timeout_ms=self.settings.kafka_session_timeout_ms),
+                ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),
             ),
             group=self.channel.service,
             lanes=self.lanes,
@@ -214,4 +218,5 @@ class Sender:
             address_key=self.address_key,
             arrived=self.interpreter.take,
             hold_placed=self.lane.wake,
+            configured=self.config_reader.caught_up.is_set,
         )

@@ -5,6 +5,7 @@ permit, a provider or configuration: those are handed back without spending an a
 hold because the dispatcher keeps only seconds of an account's capacity in Kafka.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,11 +24,14 @@ from shared.sender.throttle import Throttle
 
 PATIENCE_SECONDS = 5.0  # without permit, provider or configuration: then the task is handed back
 CONFIGURATION_SECONDS = 30.0  # how long the scheduler waits before it hands such a task over again
+# Other replicas share the rate: a task that has waited so long is behind more than our own.
+OVERDUE_SECONDS = 20.0
 PERMIT_SECONDS_MIN = 1.0  # a hand-back for less would come round too often
 LOOK_AGAIN_SECONDS = 0.05  # for configuration, which may arrive at any moment
 CLAIM_TASKS_MIN = 32  # while busy, wait for so many free calls: fewer, larger statements
 UNREADABLE_TASKS_MAX = 100  # of one claim
 HANDED_BACK_MAX = 500  # facts of one transaction
+NO_PERMIT = Reason(rule="no_rate_permit", verdict="handed_back")
 BREAKER_OPEN = Reason(rule="breaker_open", verdict="handed_back")
 
 
@@ -90,13 +94,35 @@ class Picker:
             backs.extend(HandBack(work, BREAKER_OPEN, shut) for work in works)
             return None
         if now < lane.ready_at:
-            seconds = max(PERMIT_SECONDS_MIN, lane.ready_at - now)
-            self._too_long(lane, Reason(rule="no_rate_permit"), seconds, backs)
+            self._beyond_the_rate(lane, account, lane.ready_at - now, backs)
             return None
         return account
 
-    def _too_long(self, lane: Lane, reason: Reason, seconds: float, backs: list[HandBack]) -> None:
-        limit = time.monotonic() - PATIENCE_SECONDS
+    def _beyond_the_rate(
+        self, lane: Lane, account: Account, pause: float, backs: list[HandBack]
+    ) -> None:
+        """Hand back the tasks that cannot have a permit within 5 s, the last ones first.
+
+        What waits for this process rather than for the rate stays.
+        """
+        rate = account.settings.rate_per_second
+        kept = max(0, math.ceil((PATIENCE_SECONDS - pause) * rate))
+        excess = min(len(lane.waiting) - kept, HANDED_BACK_MAX - len(backs))
+        for work in self._lanes.take_last(lane, excess):
+            seconds = pause + len(lane.waiting) / rate
+            backs.append(HandBack(work, NO_PERMIT, max(PERMIT_SECONDS_MIN, seconds)))
+        if pause < PATIENCE_SECONDS:
+            self._too_long(lane, NO_PERMIT, PATIENCE_SECONDS, backs, OVERDUE_SECONDS)
+
+    def _too_long(
+        self,
+        lane: Lane,
+        reason: Reason,
+        seconds: float,
+        backs: list[HandBack],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        limit = time.monotonic() - patience
         while lane.waiting and lane.waiting[0].received_at < limit and len(backs) < HANDED_BACK_MAX:
             backs.append(HandBack(self._lanes.take(lane, 1)[0], reason, seconds))
 

@@ -27,6 +27,7 @@ from shared.sender.webhooks import Arrived
 from shared.telemetry import logs, metrics
 
 BATCH_MAX = 500  # webhooks of one transaction
+IN_HAND_MAX = 20_000  # some 40 MB; a flood beyond it is taken up from the table
 LINGER_SECONDS = 0.01
 IDLE_SECONDS = 0.25  # how often the table and the order to stop are looked at
 OVERTAKING_PAUSE_SECONDS = 0.05
@@ -62,8 +63,9 @@ class Interpreter:
         self.interpreted_total = 0
 
     def take(self, arrived: Arrived) -> None:
-        """Take over a webhook that has been stored."""
-        self._add(Pending(arrived=arrived, since=time.monotonic()))
+        """Take over a webhook that has been stored; beyond the bound it waits in its table."""
+        if len(self._in_hand) < IN_HAND_MAX:
+            self._add(Pending(arrived=arrived, since=time.monotonic()))
 
     def pending(self) -> dict[str, int]:
         """Webhooks not understood yet, and unmatched ones that may still find their attempt."""

@@ -87,6 +87,7 @@ class Webhooks:
         address_key: bytes,
         arrived: Callable[[Arrived], None],
         hold_placed: Callable[[], None],
+        configured: Callable[[], bool],
     ) -> None:
         self._service = service
         self._channel = channel
@@ -98,6 +99,7 @@ class Webhooks:
         self._address_key = address_key
         self._arrived = arrived
         self._hold_placed = hold_placed
+        self._configured = configured
         self._writer = BatchWriter(self._store, STORED_AT_ONCE_MAX, LINGER_MS)
 
     def route(self) -> RawRoute:
@@ -146,6 +148,8 @@ class Webhooks:
             raise Problem(503, detail=detail, headers={"Retry-After": "30"}) from error
         if provider is None or account is None or account.settings.provider != provider.name:
             metrics.SENDER_WEBHOOKS.labels("no_account").inc()
+            if not self._configured():  # the account may be among what was not read yet
+                raise Problem(503, headers={"Retry-After": "5"})
             raise Problem(404, detail="There is no such account at this provider.")
         return provider, account
 

@@ -12,102 +12,44 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import aiohttp
 import asyncpg
 import msgspec
-from aiohttp import web
-from twilio.request_validator import RequestValidator
 
 from deploy.local.databases import Database
 from services.sms_sender.channel import SMS
 from services.sms_sender.settings import SmsSenderSettings
-from shared.events import envelope, identities
+from shared.events import envelope
 from shared.events.configuration import ApiKey, ConfigEntry, SenderAccount, Template
-from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactTask, Item, Permit
+from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactTask
 from shared.events.envelope import Envelope
-from shared.events.hold import CompleteThrough, Hold, subject_of
+from shared.events.hold import CompleteThrough, Hold
 from shared.events.topics import CONTACT_EVENTS, CONTACT_HOLDS, CONTACT_TASKS_SMS, PLATFORM_CONFIG
 from shared.http.auth import digest_of
-from shared.kafka import Producer, Record
+from shared.kafka import Producer
 from shared.kafka.records import Outgoing
-from shared.privacy import address_subject, key_bytes
 from shared.runtime import Service
 from shared.sender.service import assemble
 from tests.support.bus import read_all, until
+from tests.support.contacts import (
+    ACCOUNT,
+    ADDRESS_KEY,
+    NUMBER,
+    PHONE,
+    TEMPLATE,
+    TENANT,
+    a_template,
+    now,
+)
+from tests.support.wire import Provider, free_port, is_ready, post_signed, progress_of
 
 PARTITIONS = 2
-TENANT = "acme"
-ACCOUNT = "acme-sms"
-TEMPLATE = "reminder"
-PHONE = "+5511987654321"
-NUMBER = "+5511940000001"
 TOKEN = "0123456789abcdef0123456789abcdef"
-ADDRESS_KEY = base64.b64encode(b"a" * 32).decode()
 API_KEY = "operator-key"
 WAIT_SECONDS_MAX = 20.0
 MARK_SECONDS = 0.3
-
-
-def now() -> datetime:
-    """The host's clock: the test's servers run on this host."""
-    return datetime.now(UTC)  # noqa: TID251 - tests compare with the database of the same host
-
-
-class Script(msgspec.Struct):
-    """What the provider does with the next request: answer, after a while, or never."""
-
-    status: int = 201
-    body: bytes | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    hang: bool = False
-    drop: bool = False
-    gate: asyncio.Event | None = None
-
-
-class Provider:
-    """Twilio at the wire: answers by script (one per request, then 201), remembers everything."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, str]] = []
-        self.scripts: list[Script] = []
-        self.url = ""
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/2010-04-01/Accounts/{sid}/Messages.json", self._take)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.StreamResponse:
-        fields = dict(parse_qsl(await request.text(), keep_blank_values=True))
-        self.requests.append(fields)
-        script = self.scripts.pop(0) if self.scripts else Script()
-        if script.gate is not None:
-            await script.gate.wait()
-        if script.hang:
-            await asyncio.sleep(3_600)
-        if script.drop:
-            assert request.transport is not None
-            request.transport.close()
-            return web.Response()
-        body = script.body
-        if body is None:
-            body = msgspec.json.encode({"sid": f"SM{uuid4().hex}", "status": "queued"})
-        return web.Response(status=script.status, body=body, headers=script.headers)
 
 
 class Stage:
@@ -122,7 +64,7 @@ class Stage:
         self.marking = True
         self.port = 0
         self._marks: asyncio.Task[None] | None = None
-        self._read: dict[str, list[Record]] = {}
+        self.exit_code = 0
 
     async def open(self) -> None:
         await self.provider.start()
@@ -239,14 +181,7 @@ class Stage:
         return [row["state"] for row in rows]
 
     async def progress(self) -> dict[str, Any]:
-        async with (
-            aiohttp.ClientSession() as client,
-            client.get(
-                f"http://127.0.0.1:{self.port}/v1/progress", headers={"X-API-Key": API_KEY}
-            ) as answer,
-        ):
-            found: dict[str, Any] = await answer.json()
-            return found
+        return await progress_of(self.port, API_KEY)
 
     # The provider's webhooks.
 
@@ -269,16 +204,7 @@ class Stage:
     async def webhook(
         self, url: str, fields: Mapping[str, str], signature: str | None = None
     ) -> int:
-        signed = RequestValidator(TOKEN).compute_signature(url, dict(fields))
-        headers = {
-            "X-Twilio-Signature": signed if signature is None else signature,
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
-        async with (
-            aiohttp.ClientSession() as client,
-            client.post(url, data=urlencode(fields), headers=headers) as answer,
-        ):
-            return answer.status
+        return await post_signed(url, fields, TOKEN, signature)
 
     # The sender itself.
 
@@ -307,7 +233,8 @@ class Stage:
         """Run the sender in this process until the block ends; then stop it in order."""
         self.port = free_port()
         given = self.environment(self.port) | changes
-        settings = SmsSenderSettings(**{name.lower(): value for name, value in given.items()})
+        lowered: dict[str, Any] = {name.lower(): value for name, value in given.items()}
+        settings = SmsSenderSettings(**lowered)
         service = Service(settings)
         serving = asyncio.ensure_future(
             service.serve(lambda running: assemble(running, SMS, settings))
@@ -315,7 +242,7 @@ class Stage:
         try:
             await until(lambda: service.started or serving.done(), 60.0)
             if serving.done():
-                pytest_fail(f"the sender did not start: exit code {serving.result()}")
+                raise AssertionError(f"the sender did not start: exit code {serving.result()}")
             yield service
         finally:
             service.stop()
@@ -334,21 +261,12 @@ class Stage:
             stdout=asyncio.subprocess.DEVNULL,
         )
         try:
-            await until(self._ready, 60.0)
+            await until(lambda: is_ready(self.port), 60.0)
             yield process
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-
-    async def _ready(self) -> bool:
-        with contextlib.suppress(aiohttp.ClientError):
-            async with (
-                aiohttp.ClientSession() as client,
-                client.get(f"http://127.0.0.1:{self.port}/health/ready") as answer,
-            ):
-                return answer.status == 200
-        return False
 
     async def _mark(self) -> None:
         while True:
@@ -380,82 +298,3 @@ class Stage:
             data=envelope.encode(body),
         )
         return Outgoing(topic + self.suffix, key, event.headers(), event.data)
-
-
-def a_template(text: str = "Olá {name}, sua fatura de {amount} venceu.") -> Template:
-    return Template(channel="sms", content_class="utility", texts={"pt-BR": text})
-
-
-def a_task(**changes: Any) -> ContactTask:
-    """A permitted SMS to one debtor, lawful from an hour ago for three hours."""
-    debtor_id, debt_id = uuid4(), uuid4()
-    address = changes.get("address", PHONE)
-    subjects = (
-        "everything",
-        subject_of("tenant", TENANT),
-        subject_of("debtor", TENANT, str(debtor_id)),
-        subject_of("debt", TENANT, str(debt_id)),
-        address_subject(key_bytes(ADDRESS_KEY), TENANT, "sms", address),
-    )
-    fields: dict[str, Any] = {
-        "contact_id": identities.contact_id(
-            tenant_id=TENANT, debt_id=debt_id, episode=1, step_key="d3", channel="sms", k=1
-        ),
-        "debtor_id": debtor_id,
-        "tenant_id": TENANT,
-        "portfolio_id": "loja",
-        "channel": "sms",
-        "address": address,
-        "locale": "pt-BR",
-        "account_id": ACCOUNT,
-        "template_id": TEMPLATE,
-        "template_version": 1,
-        "content_class": "utility",
-        "step_key": "d3",
-        "stage": 1,
-        "items": (Item(debt_id=debt_id, episode=1, step_key="d3", stage=1),),
-        "values": {"name": "Maria", "amount": "R$ 120,00"},
-        "subjects": subjects,
-        "permit": a_permit(),
-    }
-    return ContactTask(**(fields | changes))
-
-
-def a_permit(**changes: Any) -> Permit:
-    at = now()
-    fields: dict[str, Any] = {
-        "issued_at": at,
-        "not_before": at - timedelta(hours=1),
-        "not_after": at + timedelta(hours=2),
-        "local_date": date(2026, 11, 22),
-        "versions": {},
-    }
-    return Permit(**(fields | changes))
-
-
-def a_hold(subject: str, **changes: Any) -> Hold:
-    fields: dict[str, Any] = {
-        "hold_id": UUID(int=uuid4().int),
-        "tenant_id": TENANT,
-        "scope": subject.partition(":")[0],
-        "subject": subject,
-        "reason": "payment_received",
-        "version": 1,
-        "state": "active",
-        "placed_at": now(),
-    }
-    return Hold(**(fields | changes))
-
-
-def free_port() -> int:
-    """A port nobody uses now."""
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def pytest_fail(reason: str) -> None:
-    raise AssertionError(reason)

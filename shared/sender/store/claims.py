@@ -59,7 +59,7 @@ WITH clock AS MATERIALIZED (
         WHERE h.subject = ANY (string_to_array(t.subjects, E'\\x1f'))
             AND ((h.state = 'active' AND (h.until IS NULL OR h.until > clock.law))
                 OR h.lifted_at > t.issued_at
-                OR (h.until <= clock.law AND h.placed_at > t.issued_at))
+                OR (h.state = 'active' AND h.until <= clock.law AND h.placed_at > t.issued_at))
         LIMIT 1
     ) blocked ON true
 ), inserted AS (

@@ -6,7 +6,9 @@ import asyncpg
 
 from deploy.local import databases
 from tests.support.bus import until
-from tests.support.sending import Script, Stage, a_permit, a_task, now
+from tests.support.contacts import a_permit, a_task, now
+from tests.support.sending import Stage
+from tests.support.wire import Script
 
 # Start, call and grace of a sender with the stage's one-second time-outs.
 SWEPT_SECONDS_MAX = 40.0

@@ -7,15 +7,9 @@ import msgspec
 import pytest
 
 from tests.support.bus import read_all, until
-from tests.support.sending import (
-    PHONE,
-    Script,
-    Stage,
-    a_permit,
-    a_task,
-    a_template,
-    now,
-)
+from tests.support.contacts import PHONE, a_permit, a_task, a_template, now
+from tests.support.sending import Stage
+from tests.support.wire import Script
 
 DLQ = "contact.tasks.sms.v1{}.dlq"
 
@@ -163,7 +157,7 @@ async def test_the_account_rate_is_kept(stage: Stage) -> None:
     assert 1.8 <= took <= 4.0
 
 
-async def test_tasks_without_a_permit_go_back_after_five_seconds(stage: Stage) -> None:
+async def test_tasks_that_cannot_have_a_permit_within_five_seconds_go_back(stage: Stage) -> None:
     await stage.configure(rate_per_second=1.0)
     tasks = [a_task() for _ in range(20)]
     async with stage.running():

@@ -13,7 +13,9 @@ from shared.events.envelope import Envelope
 from shared.events.hold import Hold
 from shared.events.topics import CONTACT_HOLDS
 from tests.support.bus import read_all, until
-from tests.support.sending import ACCOUNT, PHONE, TENANT, Script, Stage, a_task, now
+from tests.support.contacts import ACCOUNT, PHONE, TENANT, a_task, now
+from tests.support.sending import Stage
+from tests.support.wire import Script
 
 
 async def test_receipts_become_facts_in_their_order(stage: Stage) -> None:

@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 
+import asyncpg
+
 from shared.events.hold import subject_of
 from tests.support.bus import until
-from tests.support.sending import TENANT, Script, Stage, a_hold, a_permit, a_task, now
+from tests.support.contacts import TENANT, a_hold, a_permit, a_task, now
+from tests.support.sending import Stage
+from tests.support.wire import Script, is_ready
 
 
 async def test_a_held_task_is_cancelled_and_says_why(stage: Stage) -> None:
@@ -44,9 +48,7 @@ async def test_a_lift_newer_than_the_permit_cancels_and_an_older_one_does_not(
     before = now() - timedelta(minutes=10)
     stale = a_task(permit=a_permit(issued_at=before))
     fresh = a_task(subjects=stale.subjects, permit=a_permit(issued_at=now() + timedelta(minutes=1)))
-    lifted = a_hold(
-        stale.subjects[2], state="lifted", version=2, placed_at=before, lifted_at=now()
-    )
+    lifted = a_hold(stale.subjects[2], state="lifted", version=2, placed_at=before, lifted_at=now())
     async with stage.running():
         await stage.hold(lifted)
         await until(lambda: _held(stage, 1))
@@ -89,12 +91,8 @@ async def test_a_stop_during_a_backlog_ends_the_calls_within_a_second(stage: Sta
 async def test_a_hold_between_claim_and_call_stops_the_call(stage: Stage) -> None:
     """The claim statement cannot see what comes after it: the last look, in memory, does."""
     held = a_task()
-    async with stage.running() as service:
-        del service
-        await stage.rows("SELECT 1")
+    async with stage.running():
         # The row of the hold is kept from the claim by a lock; memory has it at once.
-        import asyncpg  # noqa: PLC0415
-
         locker = await asyncpg.connect(stage.database.admin_url)
         try:
             async with locker.transaction():
@@ -200,13 +198,7 @@ async def _lane_waits(stage: Stage) -> bool:
 
 
 async def _stale(stage: Stage) -> bool:
-    import aiohttp  # noqa: PLC0415
-
-    async with (
-        aiohttp.ClientSession() as client,
-        client.get(f"http://127.0.0.1:{stage.port}/health/ready") as answer,
-    ):
-        return answer.status == 503
+    return not await is_ready(stage.port)
 
 
 async def _waiting(stage: Stage) -> bool:
