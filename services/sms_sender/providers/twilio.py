@@ -46,11 +46,12 @@ FORM_FIELDS_MAX = 200  # a webhook has about thirty
 OK_FIRST, OK_LAST = 200, 299
 BAD_FIRST, BAD_LAST = 400, 499
 AMBIGUOUS_4XX = frozenset({408, 425})  # the server gave up on the request: who knows how far it got
-
 ACCOUNTS_CACHED_MAX = 1_024
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.~-]+")
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+_REFERENCE = re.compile(r"[!-~]{1,64}")  # what a webhook may call a message: it is looked up in SQL
+_NUMBER = re.compile(r"[0-9]{1,9}")  # a vendor's code or seconds; longer ones overflow something
 
 # Vendor code -> kind of error: of the answer to a send, and of a negative status callback.
 CODES: dict[ErrorKind, tuple[int, ...]] = {
@@ -162,16 +163,17 @@ class Twilio:
         """Read a status callback or an inbound message."""
         fields = dict(_fields(body))
         sid = fields.get("MessageSid") or fields.get("SmsSid") or ""
-        if not sid:
-            msg = "a webhook without MessageSid"
-            raise UnreadableWebhookError(msg)
         word = (fields.get("MessageStatus") or fields.get("SmsStatus") or "").lower()
+        if not _REFERENCE.fullmatch(sid) or not _REFERENCE.fullmatch(word or "-"):
+            msg = "a webhook without a readable MessageSid and status"
+            raise UnreadableWebhookError(msg)
         if "Body" in fields and (word in INBOUND_WORDS or "MessageStatus" not in fields):
             return (_reply(sid, fields),)
         if not word:
             msg = "a status callback without a status"
             raise UnreadableWebhookError(msg)
-        code = fields.get("ErrorCode") or None
+        given = fields.get("ErrorCode", "")
+        code = given if _NUMBER.fullmatch(given) else None
         state = STATES.get(word)
         return (
             StatusReceipt(
@@ -271,14 +273,12 @@ def _with_and_without_port(url: str) -> tuple[str, ...]:
 
 
 def _kind(code: str | None) -> ErrorKind | None:
-    if code is None:
-        return None
-    return KIND_OF_CODE.get(int(code), ErrorKind.REJECTED) if code.isdigit() else ErrorKind.REJECTED
+    return None if code is None else KIND_OF_CODE.get(int(code), ErrorKind.REJECTED)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if _NUMBER.fullmatch(value) else None
 
 
 def _percent(match: re.Match[str]) -> str:
