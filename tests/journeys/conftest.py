@@ -1,4 +1,4 @@
-"""Sites for journeys: one platform a file, renewed when a journey left it unfit for the next.
+"""Sites for journeys: one platform a run, renewed when a journey left it unfit for the next.
 
 In: the run's folder. Out: `site` (a running platform on servers of its own) and `journey` (a fresh
 tenant on it at midday).
@@ -35,9 +35,9 @@ class Sites:
             site.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sites(run_folder: Path) -> Iterator[Sites]:
-    """This file's sites."""
+    """This run's sites."""
     made = Sites(run_folder)
     yield made
     made.give_up()
@@ -45,7 +45,7 @@ def sites(run_folder: Path) -> Iterator[Sites]:
 
 @pytest.fixture
 def site(sites: Sites) -> Site:
-    """A running platform, shared with the file's other journeys."""
+    """A running platform, shared with the other journeys."""
     return sites.sound()
 
 

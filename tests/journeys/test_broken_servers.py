@@ -1,6 +1,6 @@
 """Kafka and PostgreSQL die under load and come back, with their data or without.
 
-One platform for the file, one tenant per story. What intake had answered for, what the provider
+One tenant per story. What intake had answered for, what the provider
 saw and what the ledger says agree in the end.
 """
 

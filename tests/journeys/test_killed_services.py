@@ -1,6 +1,6 @@
 """Services killed, frozen, doubled, in the middle of their work: nothing lost, nobody twice.
 
-One platform for the file, one tenant per story. Whatever dies, the provider's log, intake's
+One tenant per story. Whatever dies, the provider's log, intake's
 answers and the ledger agree in the end.
 """
 

@@ -1,6 +1,6 @@
 """Canary: marked personal data goes through everything, and turns up only where it belongs.
 
-One platform for the file. Everything that processes wrote, every record's key and headers, every
+Everything that processes wrote, every record's key and headers, every
 metric is searched afterwards. The ledger and the provider are the two who may know.
 """
 
@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from deploy.local.stack import SANDBOX, SERVICES, finished
-from shared.events.topics import TOPICS, dead_letters
+from shared.events.topics import CONTACT_EVENTS, DEBT_EVENTS, TOPICS, dead_letters
 from shared.kafka import Record
 from tests.support.bus import read_all
 from tests.support.debtors import Debtor, payment
@@ -95,18 +95,24 @@ def test_personal_data_stays_where_it_belongs(site: Site, journeys: list[Journey
     # The search finds what is there: the one who may know says so.
     assert found.search(str(journey.history(people[0])))
 
+    everything = list(everything_said(site, journey))
     leaks = [
         f"{where}: {match.group()} in {line[:300]}"
-        for where, line in everything_said(site, journey)
+        for where, line in everything
         if (match := found.search(line))
     ]
     assert not leaks, leaks[:5]
+    searched = {where for where, _ in everything}
+    assert searched >= {f"{service}.log" for service in SERVICES}
+    assert searched >= {f"metrics of {service}" for service in SERVICES}
+    assert searched >= {f"key of {topic.name}" for topic in (DEBT_EVENTS, CONTACT_EVENTS)}
     assert instant(journey.contacts()[0]["planned_at"]) >= journey.start
 
 
 def everything_said(site: Site, journey: Journey) -> Iterator[tuple[str, str]]:
     """Each line of each log, each key and header of each record, each line of metrics."""
-    for log in sorted(site.stack.folder.rglob("*.log")):
+    folder = site.stack.folder
+    for log in (*folder.glob("*.log"), *folder.glob("kafka/*.log"), *folder.glob("postgres/*.log")):
         yield from ((log.name, line) for line in lines_of(log))
     for topic in TOPICS:
         for name in (topic.name, dead_letters(topic.name)):

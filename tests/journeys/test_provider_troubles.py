@@ -1,6 +1,6 @@
 """The provider throttles, fails, hangs, babbles: nobody hears twice, nothing gets lost.
 
-One platform for the file, one tenant per story. Told by the provider's log and the ledger.
+One tenant per story. Told by the provider's log and the ledger.
 """
 
 from datetime import timedelta

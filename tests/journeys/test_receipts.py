@@ -1,6 +1,6 @@
 """Receipts late, twice, in the wrong order, never, false: states only move forward.
 
-One platform for the file, one tenant per story. Told by the provider's log and the ledger.
+One tenant per story. Told by the provider's log and the ledger.
 """
 
 from datetime import timedelta

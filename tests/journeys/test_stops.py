@@ -1,6 +1,6 @@
 """A stop is a stop: whatever its scope, and whatever is on its way already.
 
-One platform for the file, one tenant per stop. Told by the provider's log and the ledger.
+One tenant per stop. Told by the provider's log and the ledger.
 """
 
 from datetime import timedelta
@@ -12,12 +12,11 @@ from tests.support.journey import Journey, Site, instant, until
 
 STOP_SECONDS_MAX = 5  # the promise: no provider call starts later than this after a stop
 RATE = 20.0  # slow enough that most are on their way, or wait, when the stop comes
-PEOPLE = 120
+PEOPLE = 120  # more than the four seconds that are with the sender at most
 BEFORE_THE_WINDOW = timedelta(hours=10)  # 07:00 in São Paulo
 NAMES: dict[str, dict[str, Any]] = {
     "everything": {},
     "tenant": {},
-    "portfolio": {"portfolio_id": "varejo-br"},
     "channel": {"channel": "sms"},
     "template": {"template_id": "br-reminder-after"},
 }

@@ -1,6 +1,6 @@
 """What must happen between a debt and its payment, and what must not.
 
-One platform for the file, one tenant per story. Told by what intake answered, what the provider
+One tenant per story. Told by what intake answered, what the provider
 saw and what the ledger says.
 """
 

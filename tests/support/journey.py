@@ -29,7 +29,7 @@ from tests.support.debtors import AMOUNT, Debtor, debtors, payment, registration
 Json = dict[str, Any]
 
 SEED = "journeys"
-TENANTS_MAX = 24  # of one site; each has an account of its own at the provider
+TENANTS_MAX = 64  # of one site; each has an account of its own at the provider
 FIRST_DAY = datetime(2027, 3, 1, tzinfo=UTC)  # a Monday
 OPENS, MIDDAY = timedelta(hours=11), timedelta(hours=15)  # 08:00 and 12:00 in São Paulo
 SAO_PAULO = law.Place("BR", "SP", "America/Sao_Paulo")
