@@ -18,10 +18,23 @@ from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import contacts
 from services.scheduler.working_set import WorkingSet
-from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactDecided, Permit
+from shared.events.contact import (
+    CONTACT_FACT_TYPES,
+    CloseRequested,
+    ContactDecided,
+    Permit,
+    WorkItemFact,
+)
 from shared.events.debt import DEBT_EVENT_TYPES
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.states import ContactState
+
+# Handed to the carrier: the planner knew already that the provider had it.
+PASSED_OVER = frozenset({"contact.sent.v1"})
+# Our own facts that the state does not know yet: decisions taken at the API.
+SAID_BY_PEOPLE = frozenset({"work_item.closed.v1"})
+# Kept in the state, but nothing is decided anew: what is due does not change by them.
+QUIET = frozenset({"contact.delivered.v1", "contact.read.v1"})
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -38,12 +51,17 @@ def read(envelope: Envelope) -> Incoming | None:
     Raise `UnreadableEvent` when the type is ours and the data is not readable. Unknown types are
     a newer producer's and are passed over.
     """
-    if envelope.source == SOURCE and envelope.type in CONTACT_FACT_TYPES:
+    if envelope.type in PASSED_OVER:
+        return None
+    own = envelope.source == SOURCE and envelope.type in CONTACT_FACT_TYPES
+    if own and envelope.type not in SAID_BY_PEOPLE:
         return None  # our own facts: the state already says so
     shape = DEBT_EVENT_TYPES.get(envelope.type) or CONTACT_FACT_TYPES.get(envelope.type)
     if shape is None:
         return None
     event = decode(envelope.data, shape)
+    if isinstance(event, WorkItemFact) and event.step_key is None:
+        return None  # decided by events of its own, or about nobody
     debtor_id = getattr(event, "debtor_id", None)
     if debtor_id is None:
         msg = "event names no debtor"
@@ -62,9 +80,10 @@ async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Di
             continue
         _fold_one(ws, item, dispatch.address_subject_of)
     await ws.load_holds()
+    quiet = touched.keys() - {i.debtor_id for i in incoming if i.envelope.type not in QUIET}
     for debtor_id in touched:
         state = ws.debtors.get(debtor_id)
-        if state is not None:
+        if state is not None and not (debtor_id in quiet and ws.knew(debtor_id)):
             ws.decide(state, dispatch.rulebook_of(state.tenant_id))
     await dispatch.at_once(ws)
     await ws.save(touched)

@@ -70,6 +70,10 @@ class WorkingSet:
             self.debtors[debtor_id] = state
             self._guarded[debtor_id] = _guard(state)
 
+    def knew(self, debtor_id: UUID) -> bool:
+        """Say whether the debtor was there before this transaction."""
+        return debtor_id in self._guarded
+
     async def load_holds(self, more_of: SubjectsOf | None = None) -> None:
         """Load the active holds that touch any loaded debtor, less those this set lifts.
 

@@ -100,7 +100,6 @@ class Edge:
 
     def __init__(
         self,
-        app: ASGIApp,
         *,
         auth: Authenticator,
         raw_routes: Iterable[RawRoute],
@@ -108,13 +107,22 @@ class Edge:
         settled: Callable[[], bool],
         machine_now: Callable[[], datetime],
     ) -> None:
-        self._app = app
+        self._app: ASGIApp = _nowhere
         self._auth = auth
         self._raw_routes = tuple(raw_routes)
         self._limits = limits
         self._settled = settled
         self._machine_now = machine_now
         self._in_flight = 0
+
+    def before(self, app: ASGIApp) -> "Edge":
+        """Stand before this application: what no raw route answers goes on to it."""
+        self._app = app
+        return self
+
+    def answers(self, scope: Scope) -> bool:
+        """Say whether a raw route answers this connection, without the application."""
+        return scope["type"] == "http" and self._raw_route(scope) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -159,6 +167,9 @@ class Edge:
             given = headers.get(b"traceparent", b"").decode("latin-1")
             scope[TRACE_KEY] = tracing.accept_traceparent(given, ratio)
         body.check_declared()
+        if b"%00" in scope.get("query_string", b"") or "\x00" in scope["path"]:
+            detail = "The address holds a NUL character; leave it out."
+            raise Problem(400, "Malformed address", detail, "malformed-address")
         if not tracing.is_sampled(scope[TRACE_KEY]):
             await self._answer(route, scope, body, answer)
             return
@@ -202,6 +213,12 @@ class Edge:
                 }
                 return route
         return None
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """What stands behind an edge that was put before nothing."""
+    del scope, receive, send
+    raise Problem(404)
 
 
 async def _answer_raw(route: RawRoute, scope: Scope, body: Body, answer: Answer) -> None:

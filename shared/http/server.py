@@ -23,7 +23,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http.auth import Authenticator, Principal, require
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
@@ -80,7 +80,7 @@ def create_app(
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """Return the application of one service; `machine_now` judges whether a key has expired."""
-    app = FastAPI(
+    app = _Guarded(
         title=f"Regua {service}",
         version="1",
         lifespan=lifespan,
@@ -105,16 +105,35 @@ def create_app(
         json_depth_max=settings.http_json_depth_max,
         trace_sample_ratio=settings.trace_sample_ratio,
     )
-    app.add_middleware(
-        Edge,
-        auth=auth,
-        raw_routes=raw_routes,
-        limits=limits,
-        settled=health.was_ready,
-        machine_now=machine_now,
+    app.guard(
+        Edge(
+            auth=auth,
+            raw_routes=raw_routes,
+            limits=limits,
+            settled=health.was_ready,
+            machine_now=machine_now,
+        )
     )
     _document_raw_routes(app, raw_routes)
     return app
+
+
+class _Guarded(FastAPI):
+    """A FastAPI application behind its edge; raw routes never enter the framework at all.
+
+    Its own layers cost a webhook as much as verifying and storing it (some 80 µs).
+    """
+
+    def guard(self, edge: Edge) -> None:
+        """Put the edge in front of every route."""
+        self._edge = edge
+        self.add_middleware(edge.before)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._edge.answers(scope):
+            await self._edge(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class _Health:

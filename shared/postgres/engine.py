@@ -4,11 +4,11 @@ In: the service's own URL (own role, own schema by search_path). Out: a `Pool`, 
 outbox; and the law clock, `now`, read from the one row that every process and statement reads.
 """
 
-import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_fixed
 
 from shared.postgres import outbox
 from shared.postgres.connection import (
@@ -64,26 +64,41 @@ async def open_pool(
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "timezone": "UTC",
     }
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + start_seconds_max
-    while True:
+
+    async def opened() -> Pool:
+        raw = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            command_timeout=COMMAND_SECONDS_MAX,
+            server_settings=options,
+            reset=_as_it_is,
+        )
+        pool = Pool(raw, url=url, options=options)
         try:
-            raw = await asyncpg.create_pool(
-                url,
-                min_size=min_size,
-                max_size=max_size,
-                command_timeout=COMMAND_SECONDS_MAX,
-                server_settings=options,
-            )
-            pool = Pool(raw, url=url, options=options)
             async with pool.acquire() as connection:
                 await outbox.prepare(connection)
-        except TRANSIENT_ERRORS:
-            if loop.time() + RETRY_SECONDS > deadline:
-                raise
-        else:
-            return pool
-        await asyncio.sleep(RETRY_SECONDS)
+        except BaseException:
+            raw.terminate()  # the next try makes a pool of its own
+            raise
+        return pool
+
+    patience = AsyncRetrying(
+        retry=retry_if_exception_type(TRANSIENT_ERRORS),
+        wait=wait_fixed(RETRY_SECONDS),
+        stop=stop_before_delay(start_seconds_max),
+        reraise=True,
+    )
+    return await patience(opened)
+
+
+async def _as_it_is(connection: object) -> None:
+    """Keep a returned connection as it is: nothing of ours outlives its transaction.
+
+    asyncpg's own reset is one more round trip for every borrowed connection; it would undo session
+    settings, advisory locks and listeners, and pooled connections have none (`dedicated` ones do).
+    """
+    del connection
 
 
 async def now(conn: Connection) -> LawClockReading:

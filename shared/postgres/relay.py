@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PAGE_ROWS_MAX = 2_000  # reading 600 or 2,000 rows costs the same per row; 2,000 make 1.2 MB
 POLL_SECONDS = 0.04  # other replicas' commits wake nobody here: looked for 25 times a second
-SPACING_SECONDS = 0.02  # while busy: at most 50 cycles a second (each costs the broker 4–5 ms)
+SPACING_SECONDS = 0.05  # while busy: at most 20 cycles a second (each costs the broker 4–5 ms)
 UNSETTLED_SECONDS_MIN = 0.002  # rows behind an open transaction: looked at again this soon,
 UNSETTLED_SECONDS_MAX = 0.02  # then less often
 PROBE_SECONDS = 5.0  # how often the cluster id is compared
