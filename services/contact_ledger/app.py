@@ -11,6 +11,7 @@ from services.contact_ledger import api
 from services.contact_ledger.api.reading import Reading
 from services.contact_ledger.holds import HoldRecorder, end_reading
 from services.contact_ledger.opening import Opener
+from services.contact_ledger.progress import STARTING, ProgressReport
 from services.contact_ledger.recorder import Recorder
 from services.contact_ledger.sealing import KeyCache, KeyWrap
 from services.contact_ledger.settings import LedgerSettings
@@ -24,6 +25,7 @@ from shared.kafka import admin
 from shared.kafka.client import ConsumerSettings
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.ends import LogEnds
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
@@ -33,6 +35,7 @@ from shared.runtime import Service
 from shared.settings import CannotStart
 
 GROUP = "contact_ledger"
+RECORDED_TOPICS = (DEBT_EVENTS.name, CONTACT_EVENTS.name)
 MONTHS_CHECKED_SECONDS = 3_600.0  # partitions are made two months ahead: an hour is soon enough
 MONTHS_RETRY_SECONDS = 10.0
 
@@ -57,8 +60,7 @@ class Ledger:
             keyring=self._keyring,
             directory=self._directory,
         )
-        self._recorder: Recorder | None = None
-        self._holds: HoldRecorder | None = None
+        self._report: ProgressReport | None = None
 
     async def assemble(self, service: Service) -> None:
         """Open everything and add the loops."""
@@ -96,20 +98,8 @@ class Ledger:
         await self._add_recorders(service, pool)
 
     async def progress(self) -> Progress:
-        """How much is recorded and what is in hand; nothing in the ledger is ever due."""
-        recorder, holds = self._recorder, self._holds
-        if recorder is None or holds is None:
-            return Progress(counters={}, pending={"starting": 1})
-        return Progress(
-            counters={
-                "entries": recorder.entries_total + holds.entries_total,
-                "records": recorder.records_total,
-            },
-            pending={
-                "records": recorder.in_hand + (not recorder.caught_up),
-                "holds": int(not holds.caught_up),
-            },
-        )
+        """How much is recorded, and what waits."""
+        return STARTING if self._report is None else await self._report.progress()
 
     async def _check_schema(self) -> None:
         url = self._settings.postgres_url.get_secret_value()
@@ -145,7 +135,7 @@ class Ledger:
             consumer=GroupConsumer(
                 settings.kafka_bootstrap,
                 GROUP,
-                (DEBT_EVENTS.name, CONTACT_EVENTS.name),
+                RECORDED_TOPICS,
                 ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),
             ),
             dead_letters=DeadLetters(producer),
@@ -157,7 +147,8 @@ class Ledger:
             reader=CompactedReader(settings.kafka_bootstrap, CONTACT_HOLDS.name),
             writer=writer,
         )
-        self._recorder, self._holds = recorder, holds
+        ends = await service.open("log_ends", _log_ends(settings), LogEnds.close)
+        self._report = ProgressReport(pool, ends, recorder, holds)
         service.check("partitions", lambda: not recorder.stopped_partitions)
         service.add("recorder", recorder.run)
         service.add("holds", holds.run)
@@ -185,3 +176,7 @@ async def _producer(settings: LedgerSettings) -> Producer:
     producer = Producer(settings.kafka_bootstrap, client_id=settings.service_name)
     await producer.start()
     return producer
+
+
+async def _log_ends(settings: LedgerSettings) -> LogEnds:
+    return LogEnds(settings.kafka_bootstrap, RECORDED_TOPICS)

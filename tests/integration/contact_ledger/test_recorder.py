@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from services.contact_ledger.holds import HoldRecorder
+from services.contact_ledger.progress import ProgressReport
 from services.contact_ledger.recorder import Recorder
 from services.contact_ledger.store import offsets
 from services.contact_ledger.writer import Writer
@@ -22,6 +23,7 @@ from shared.kafka import admin
 from shared.kafka.client import ConsumerSettings
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.ends import LogEnds
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
 from shared.kafka.records import Outgoing
@@ -296,3 +298,25 @@ async def test_each_version_of_a_hold_is_recorded_once(pool: Pool, bus: Bus) -> 
     ]
     held = await pool.fetch("SELECT state, version FROM hold ORDER BY version")
     assert [tuple(row) for row in held] == [("active", 1), ("lifted", 2)]
+
+
+async def test_records_in_kafka_are_pending_before_anybody_fetched_them(
+    pool: Pool, bus: Bus
+) -> None:
+    """A recorder that has caught up knows what it fetched; the logs know what is left."""
+    ends = LogEnds(bus.bootstrap, (bus.debts, bus.contacts))
+    reader = HoldRecorder(
+        pool=pool, reader=CompactedReader(bus.bootstrap, bus.holds), writer=a_writer()
+    )
+    await bus.publish(bus.debts, lives(7)[0])
+    async with bus.recording(pool, a_writer()) as recorder:
+        await until(lambda: recorder.records_total == 7 and recorder.caught_up)
+        report = ProgressReport(pool, ends, recorder, reader)
+        assert (await report.progress()).pending["records"] == 0
+    await bus.publish(bus.debts, lives(5)[0])
+    assert (recorder.in_hand, recorder.caught_up) == (0, True)
+    assert (await report.progress()).pending["records"] == 5
+    await ends.close()
+
+    silent = ProgressReport(pool, LogEnds("127.0.0.1:1", (bus.debts,)), recorder, reader)
+    assert (await silent.progress()).pending["records"] == 1
