@@ -18,6 +18,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_exponential,
+)
 
 from shared.kafka.records import Record
 
@@ -260,24 +266,22 @@ def as_record(raw: RawRecord) -> Record:
     )
 
 
-async def attempt_until(
-    attempt: Callable[[], Awaitable[T]], seconds_max: float, stop: asyncio.Event | None = None
-) -> T:
+async def attempt_until(attempt: Callable[[], Awaitable[T]], seconds_max: float) -> T:
     """Call `attempt` until it succeeds, with growing pauses; raise its last error after the limit.
 
     `attempt` must build new aiokafka objects each time: one that failed to start cannot be reused.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds_max
-    pause = CONNECT_BACKOFF_SECONDS_MIN
-    while True:
-        try:
-            return await attempt()
-        except ConnectionFailures:
-            if loop.time() + pause > deadline or (stop is not None and stop.is_set()):
-                raise
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, CONNECT_BACKOFF_SECONDS_MAX)
+
+    async def once() -> T:
+        return await attempt()
+
+    patience = AsyncRetrying(
+        retry=retry_if_exception_type(ConnectionFailures),
+        wait=wait_exponential(CONNECT_BACKOFF_SECONDS_MIN, CONNECT_BACKOFF_SECONDS_MAX),
+        stop=stop_before_delay(seconds_max),
+        reraise=True,
+    )
+    return await patience(once)
 
 
 async def close_quietly(closing: Awaitable[object]) -> None:
