@@ -50,8 +50,11 @@ class Lines:
 
     def at(self, line: int) -> str:
         """Return the innermost field that begins on a line, `$` when none does."""
-        found = [path for path, number in self._lines.items() if number == line]
-        return ".".join(max(found, key=len, default=())) or "$"
+        found: Path = ()
+        for path, number in self._lines.items():
+            if number == line and len(path) > len(found):
+                found = path
+        return ".".join(found) or "$"
 
     def of(self, *path: str) -> int:
         """Return the line of a field, or of its nearest parent that is there."""
