@@ -91,5 +91,8 @@ def account_key(account: Account) -> str:
 
 
 def number_key(account: Account) -> str:
-    """Return the throttle key of the sender an account writes from (our number, not a debtor's)."""
-    return f"number:{account.settings.provider}:{account.settings.sender}"
+    """Return the throttle key of the sender an account writes from (our number, not a debtor's).
+
+    Another tenant that claims the same number neither spends its permits nor holds it back.
+    """
+    return f"number:{account.tenant_id}:{account.settings.provider}:{account.settings.sender}"
