@@ -7,6 +7,7 @@ differently by two readers of the same text.
 
 import json
 import math
+import re
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -14,6 +15,8 @@ from starlette.requests import Request
 
 from shared.http.problems import Problem, from_msgspec
 
+# No database column and no UTF-8 text can hold these: NUL, and halves of a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 DEPTH_MAX = 32  # our deepest body has 6 levels; a deeper one attacks the parser
 
 T = TypeVar("T")
@@ -38,6 +41,8 @@ def strict_json(body: bytes, depth_max: int = DEPTH_MAX) -> Any:
     except ValueError:  # an integer of thousands of digits
         raise _malformed("The body holds a number out of range.") from None
     check_depth(value, depth_max)
+    if b"\\u" in body and _holds_unstorable(value):  # unescaped, the decoder refused them already
+        raise _malformed("The body holds a NUL character or half a surrogate pair.")
     return value
 
 
@@ -69,6 +74,20 @@ def decode(body: bytes, shape: type[T], depth_max: int = DEPTH_MAX) -> T:
 async def read(request: Request, shape: type[T]) -> T:
     """Return the body of a request as `shape`; raise the 400 or 422 problem."""
     return decode(await request.body(), shape)
+
+
+def _holds_unstorable(value: object) -> bool:
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            if _UNSTORABLE.search(each):
+                return True
+        elif isinstance(each, dict):
+            left += [*each.keys(), *each.values()]
+        elif isinstance(each, list):
+            left += each
+    return False
 
 
 def _refuse_constant(name: str) -> NoReturn:

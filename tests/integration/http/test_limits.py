@@ -17,12 +17,24 @@ from tests.support.site import BODY_BYTES_MAX, JSON, Site, assert_problem
         (b'{"name": NaN}', "malformed-json"),
         (b'{"name": Infinity}', "malformed-json"),
         (b'{"name": "a", "name": "b"}', "malformed-json"),
+        (b'{"name": "a\\u0000"}', "malformed-json"),
+        (b'{"name": ["\\ud800"]}', "malformed-json"),
         (b'{"name": ', "malformed-json"),
         (b"\xff\xfe\x00", "malformed-json"),
         (b"[" * 200 + b"]" * 200, "json-too-deep"),
         (b'{"a":' * 1_500 + b"1" + b"}" * 1_500, "json-too-deep"),
     ],
-    ids=["nan", "infinity", "repeated", "cut", "bytes", "deep-list", "deep-object"],
+    ids=[
+        "nan",
+        "infinity",
+        "repeated",
+        "nul",
+        "surrogate",
+        "cut",
+        "bytes",
+        "deep-list",
+        "deep-object",
+    ],
 )
 async def test_json_must_be_strict_and_flat(
     site: Site, path: str, content: bytes, slug: str
@@ -38,6 +50,17 @@ async def test_other_content_types_are_refused(site: Site, path: str) -> None:
     )
     body = assert_problem(answer, 415, "unsupported-media-type")
     assert "application/json" in body["detail"]
+
+
+async def test_a_pair_of_surrogates_is_one_character(site: Site) -> None:
+    content = b'{"debt_ref": "\\ud83d\\ude00 \\\\u0000"}'
+    answer = await site.call("POST", "/v1/raw", "writer", content=content, headers=JSON)
+    assert answer.status_code < 300
+
+
+@pytest.mark.parametrize("address", ["/v1/me?x=%00", "/v1/broken/a%00b"])
+async def test_an_address_holds_no_nul(site: Site, address: str) -> None:
+    assert_problem(await site.call("GET", address, "reader"), 400, "malformed-address")
 
 
 async def chunks(total: int) -> AsyncIterator[bytes]:

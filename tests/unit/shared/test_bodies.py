@@ -36,6 +36,8 @@ class Debt(msgspec.Struct, forbid_unknown_fields=True):
         (b'{"a": 1, "a": 2}', "malformed-json", "repeats a member name"),
         (b'[{"x": {"a": 1, "a": 1}}]', "malformed-json", "repeats a member name"),
         (b"\xff\xfe", "malformed-json", "UTF-8"),
+        (b'{"a": ["x\\u0000"]}', "malformed-json", "NUL"),
+        (b'{"\\udc00": 1}', "malformed-json", "surrogate"),
         (b'{"a": 1} {"a": 2}', "malformed-json", "not valid JSON"),
         (b"[" * 33 + b"1" + b"]" * 33, "json-too-deep", "32 levels"),
         (b'{"a":' * 33 + b"1" + b"}" * 33, "json-too-deep", "32 levels"),
@@ -56,10 +58,11 @@ def test_the_deepest_allowed_body_is_read() -> None:
     assert bodies.strict_json(b"[" * 32 + b"]" * 32) is not None
 
 
+texts = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # what a column can hold
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False,
-    allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
+    allow_infinity=False) | st.text(texts, max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(texts, max_size=8), inner,
     max_size=4),
     max_leaves=20,
 )  # fmt: skip
