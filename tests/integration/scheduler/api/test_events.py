@@ -218,6 +218,22 @@ async def test_a_repeated_key_gives_the_first_answer_and_another_body_a_conflict
     assert theirs.json()["results"][0]["status"] == "accepted"
 
 
+async def test_in_binary_form_the_headers_belong_to_the_request_a_key_names(door: Doors) -> None:
+    event = a_payment()
+    attributes = {f"ce-{name}": value for name, value in event.items() if name != "data"}
+    key = {"idempotency-key": "k-1"}
+
+    async def post(**changes: str) -> int:
+        headers = attributes | key | {f"ce-{name}": value for name, value in changes.items()}
+        return (
+            await door.call("POST", "/v1/events", json=event["data"], headers=headers)
+        ).status_code
+
+    assert await post() == 202
+    assert await post() == 202
+    assert await post(id="another-payment-of-the-same-amount") == 409
+
+
 async def test_requests_at_once_with_one_key_give_one_answer(door: Doors) -> None:
     events = [a_registration(n) for n in range(5)]
     key = {"idempotency-key": "k-1"}
