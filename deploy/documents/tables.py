@@ -10,6 +10,7 @@ import msgspec
 from prometheus_client.registry import Collector
 
 from services.contact_ledger.settings import LedgerSettings
+from services.scheduler.decisions import DECISIONS
 from services.scheduler.intake.shapes import CLIENT_SHAPES
 from services.scheduler.settings import SchedulerSettings
 from services.sms_sender.settings import SmsSenderSettings
@@ -121,6 +122,16 @@ def client_events() -> str:
     return table(("type", "required in `data`", "optional"), rows)
 
 
+def decision_table() -> str:
+    """What people may decide about each kind of work item."""
+    rows = [
+        (f"`{kind}`", f"`{word}`", does)
+        for kind, words in DECISIONS.items()
+        for word, does in words.items()
+    ]
+    return table(("work item", "decision", "what follows"), rows)
+
+
 def state_table() -> str:
     """The states of a contact, lowest rank first."""
     rows = [
@@ -212,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "topics": topic_table,
     "event_types": event_types,
     "client_events": client_events,
+    "decisions": decision_table,
     "states": state_table,
     "metrics": metric_table,
     "send_errors": send_errors,

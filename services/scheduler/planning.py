@@ -123,6 +123,7 @@ def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubject
     ws.out.traces[item.debtor_id] = envelope.traceparent or ws.out.traces.get(item.debtor_id)
     ws.hold_changes.extend(folded.hold_changes)
     ws.work_items.extend(folded.work_items)
+    ws.released.extend(folded.released)
     for kind, fact in folded.facts:
         ws.out.conclude(state, kind, fact)
     for ended, reasons in folded.cancelled:

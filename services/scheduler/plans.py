@@ -91,5 +91,7 @@ def work_item(state: DebtorState, draft: WorkItemDraft, opened_at: datetime) -> 
         debtor_id=draft.debtor_id,
         debt_id=draft.debt_id,
         contact_id=draft.contact_id,
+        episode=draft.episode,
+        step_key=draft.step_key,
         reasons=draft.reasons,
     )

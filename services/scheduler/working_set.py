@@ -53,6 +53,7 @@ class WorkingSet:
         self.holds: dict[str, list[Hold]] = {}
         self.hold_changes: list[HoldChange] = []
         self.work_items: list[WorkItemDraft] = []
+        self.released: list[tuple[UUID, UUID]] = []
         self._more_subjects: dict[UUID, list[str]] = {}
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
@@ -219,13 +220,14 @@ class WorkingSet:
         freed = [key for key, to in self._raised.items() if STATES[ContactState(to)].frees_slot]
         if freed:
             await contacts.free_slots(self.conn, freed)
+        if self.released:
+            await contacts.release_slots(self.conn, self.released)
 
     async def _save_raised(self) -> None:
-        if not self._raised:
-            return
-        await contacts.raise_contacts(
-            self.conn, [(key, to, None) for key, to in self._raised.items()]
-        )
+        if self._raised:
+            await contacts.raise_contacts(
+                self.conn, [(key, to, None) for key, to in self._raised.items()]
+            )
         await self._free_before_taking()
 
     async def _save_debts(self, changed: Sequence[DebtorState]) -> None:

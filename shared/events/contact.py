@@ -185,7 +185,10 @@ class DebtFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WorkItemFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """work_item.opened, work_item.closed: something needs, or had, a human."""
+    """work_item.opened, work_item.closed: something needs, or had, a human.
+
+    `episode` and `step_key` name the ladder step that it is about, if it is about one.
+    """
 
     work_item_id: UUID
     kind: str
@@ -196,6 +199,8 @@ class WorkItemFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     contact_id: UUID | None = None
     decision: str | None = None
     actor: str | None = None
+    episode: int | None = None
+    step_key: str | None = None
 
 
 CONTACT_FACT_TYPES: dict[str, type[msgspec.Struct]] = {

@@ -9,6 +9,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.scheduler import decisions
 from services.scheduler.api import schemas
 from services.scheduler.api.callers import actor_of, cursor, tenant_of
 from services.scheduler.store import work as store
@@ -24,7 +25,7 @@ Tenant = Annotated[str | None, Query(description="tenant to act for; platform ke
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an item is closed: `discard` for a parked event, `opt_out` for an unsure reply, …"""
+    """How an item is closed: a decision of its kind, and why."""
 
     decision: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     note: Annotated[str, Meta(max_length=2000)] | None = None
@@ -83,6 +84,7 @@ def _add_decisions(router: APIRouter, items: WorkItems) -> None:
 
     @router.post(
         "/v1/work-items/{work_item_id}/decision",
+        description=decisions.described(),
         openapi_extra=schemas.body(schemas.of(Decision)),
     )
     async def decide(

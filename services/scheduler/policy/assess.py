@@ -75,12 +75,17 @@ def open_work(setting: Setting, debt: DebtState, kind: str, step_key: str, reaso
     if mark in debt.work_opened:
         return
     debt.work_opened.append(mark)
+    step = debt.steps.get(step_key)
+    contact_id = step.contact_id if step is not None else None  # asked anew: another contact failed
     setting.decision.work_items.append(
         WorkItemDraft(
             kind=kind,
-            cause=fact_id(debt.debt_id, kind, f"{debt.episode}:{step_key}"),
+            cause=fact_id(debt.debt_id, kind, f"{debt.episode}:{step_key}:{contact_id or ''}"),
             debtor_id=setting.state.debtor_id,
             debt_id=debt.debt_id,
+            contact_id=contact_id,
+            episode=debt.episode,
+            step_key=step_key or None,
             reasons=(reason,),
         )
     )

@@ -22,7 +22,11 @@ Cancelled = tuple[UUID, tuple[Reason, ...]]
 
 
 class Folded(msgspec.Struct, kw_only=True):
-    """What folding one event came to. `close_requests`: dispatched contacts the sender must end."""
+    """What folding one event came to. `close_requests`: dispatched contacts the sender must end.
+
+    `released`: (contact, debt) whose step a person lets be tried again though nobody will ever know
+    whether that contact arrived: its slot becomes free.
+    """
 
     state: DebtorState
     hold_changes: list[HoldChange] = []
@@ -31,6 +35,7 @@ class Folded(msgspec.Struct, kw_only=True):
     touched_contacts: set[UUID] = set()
     cancelled: list[Cancelled] = []
     close_requests: list[UUID] = []
+    released: list[tuple[UUID, UUID]] = []
 
 
 class VerdictKind(StrEnum):

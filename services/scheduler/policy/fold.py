@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy import fold_contacts, fold_debts, fold_people
+from services.scheduler.policy import fold_contacts, fold_debts, fold_people, fold_work
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.state import DebtorState
 from shared.events.contact import CONTACT_FACT_TYPES
@@ -44,6 +44,7 @@ HANDLERS: dict[str, Handler] = {
     "contact.accepted.v1": fold_contacts.attempted,
     "contact.failed.v1": fold_contacts.attempted,
     "contact.attempt_refused.v1": fold_contacts.attempted,
+    "work_item.closed.v1": fold_work.closed,
 }
 
 

@@ -52,9 +52,12 @@ def dropped(state: DebtorState, contact_id: UUID, drop: Drop, now: datetime) -> 
 
 
 def waived(state: DebtorState, debt_id: UUID, step_key: str, now: datetime) -> None:
-    """Record a person's decision that a mandatory step need not be taken."""
-    debt = state.debts[str(debt_id)]
-    debt.steps[step_key] = StepRecord(state="waived", at=now, mandatory=True)
+    """Record a person's decision that a step need not be taken, unless it was taken after all."""
+    step = state.debts[str(debt_id)].steps.setdefault(step_key, StepRecord(mandatory=True))
+    if step.state != "sent":
+        step.state = "waived"
+        step.at = now
+        step.reason = None
 
 
 def approved(state: DebtorState, debt_id: UUID, step_key: str) -> None:
@@ -104,6 +107,8 @@ def _move_step(
     out: Folded,
 ) -> None:
     step = debt.steps.setdefault(item.step_key, StepRecord())
+    if step.state == "waived" and new < ContactState.ACCEPTED:
+        return  # a person decided that it need not be taken: only a message that left says more
     if step.contact_id == contact_id or step.contact_id is None:
         step.contact_id = contact_id
         _settle_step(step, new, at)
@@ -175,5 +180,7 @@ def _work_item(state: DebtorState, item: Item, contact_id: UUID, kind: str) -> W
         debtor_id=state.debtor_id,
         debt_id=item.debt_id,
         contact_id=contact_id,
+        episode=item.episode,
+        step_key=item.step_key,
         reasons=(Reason(rule=kind, verdict="needs a person", inputs={"step": item.step_key}),),
     )

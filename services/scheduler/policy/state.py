@@ -123,7 +123,8 @@ class DebtState(Compact):
     """One debt. `registered` False: a stub made by an event that came before its debt.
 
     Amounts are gross of the payments reported as events. `status` is open, settled or cancelled;
-    `cancel_stamp` later than `stamp` (the newest registration) means cancelled.
+    `cancel_stamp` later than `stamp` (the newest registration) means cancelled. `work_opened` marks
+    what a person was asked (kind, episode, step), `work_decided` the answers already taken.
     """
 
     debt_id: UUID
@@ -159,6 +160,7 @@ class DebtState(Compact):
     resolved_outcome: str | None = None
     quiet_until: datetime | None = None
     work_opened: list[str] = []
+    work_decided: list[str] = []
 
     def paid(self) -> int:
         """Return what came in and stayed, in minor units of the debt's currency."""
@@ -260,13 +262,18 @@ class HoldChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WorkItemDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Something that needs a person. `cause` makes its identity: the same cause, the same item."""
+    """Something that needs a person. `cause` makes its identity: the same cause, the same item.
+
+    `episode` and `step_key` name the step of the debt that a person is to decide on, if any.
+    """
 
     kind: str
     cause: UUID
     debtor_id: UUID
     debt_id: UUID | None = None
     contact_id: UUID | None = None
+    episode: int | None = None
+    step_key: str | None = None
     reasons: tuple[Reason, ...] = ()
 
 

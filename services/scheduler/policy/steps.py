@@ -106,8 +106,8 @@ def _flying(view: View, step: Step, record: StepRecord, planned: frozenset[str])
     if record.state == "open" and step.key not in planned:
         return Position(None, None, _reason(view, "ladder.contact_open", "wait", step))
     if record.state in ("unknown", "unknown_final") and step.mandatory:
-        item = "mandatory_unknown_final" if record.state == "unknown_final" else None
-        return Position(None, None, _reason(view, "ladder.mandatory_unknown", "wait", step), item)
+        # When it ended unknown, folding that fact asked a person already.
+        return Position(None, None, _reason(view, "ladder.mandatory_unknown", "wait", step))
     return None
 
 

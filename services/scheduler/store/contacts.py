@@ -95,6 +95,19 @@ async def free_slots(conn: Connection, contact_ids: Sequence[UUID]) -> None:
     )
 
 
+async def release_slots(conn: Connection, released: Sequence[tuple[UUID, UUID]]) -> None:
+    """Free the slots of (contact, debt) that a person lets be tried again."""
+    await conn.execute(
+        """
+        UPDATE contact_slot AS s SET freed = true
+        FROM unnest($1::uuid[], $2::uuid[]) AS u(contact, debt)
+        WHERE s.contact_id = u.contact AND s.debt_id = u.debt AND NOT s.freed
+        """,
+        [r[0] for r in released],
+        [r[1] for r in released],
+    )
+
+
 async def insert_contacts(conn: Connection, partition: int, rows: Sequence[ContactRow]) -> None:
     """Insert new contacts, planned or handed over already; a repeated plan changes nothing."""
     await conn.execute(

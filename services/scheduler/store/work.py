@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy.state import WorkItemDraft
 from shared.events.contact import Reason, WorkItemFact
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import fact_id
@@ -26,7 +25,8 @@ PAGE_ITEMS_MAX = 200  # one screen of a console and then some; pages follow by c
 class NewWorkItem(msgspec.Struct, frozen=True, kw_only=True):
     """Something that needs a human. `reasons` hold rules and codes for the console, no addresses.
 
-    `work_item_id` is `fact_id(cause, kind)`; `opened_at` is law time.
+    `work_item_id` is `fact_id(cause, kind)`; `opened_at` is law time; `episode` and `step_key` name
+    the step of the debt that it is about, if any.
     """
 
     work_item_id: UUID
@@ -37,6 +37,8 @@ class NewWorkItem(msgspec.Struct, frozen=True, kw_only=True):
     debt_id: UUID | None = None
     contact_id: UUID | None = None
     event_id: UUID | None = None
+    episode: int | None = None
+    step_key: str | None = None
     reasons: tuple[Reason, ...] = ()
     deadline: datetime | None = None
 
@@ -54,35 +56,8 @@ class WorkItem(NewWorkItem, frozen=True, kw_only=True):
 
 
 _COLUMNS = """work_item_id, tenant_id, kind, state, debtor_id, debt_id, contact_id, event_id,
-    reasons, opened_at, deadline, claimed_by, claimed_at, decision, note, closed_by, closed_at"""
-
-
-async def open_items(
-    conn: Connection, drafts: Sequence[WorkItemDraft], law: datetime, machine: datetime
-) -> list[tuple[str, Envelope]]:
-    """Open what the policy asks for; return the facts for the caller's outbox.
-
-    The debtors' rows must have been saved already: they say whose item it is.
-    """
-    rows = await conn.fetch(
-        "SELECT debtor_id, tenant_id FROM debtor WHERE debtor_id = ANY($1::uuid[])",
-        list({draft.debtor_id for draft in drafts}),
-    )
-    tenants = {row["debtor_id"]: row["tenant_id"] for row in rows}
-    items = [
-        NewWorkItem(
-            work_item_id=fact_id(draft.cause, draft.kind),
-            tenant_id=tenants[draft.debtor_id],
-            kind=draft.kind,
-            opened_at=law,
-            debtor_id=draft.debtor_id,
-            debt_id=draft.debt_id,
-            contact_id=draft.contact_id,
-            reasons=draft.reasons,
-        )
-        for draft in drafts
-    ]
-    return await open_new(conn, items, machine)
+    episode, step_key, reasons, opened_at, deadline, claimed_by, claimed_at, decision, note,
+    closed_by, closed_at"""
 
 
 async def open_new(
@@ -94,11 +69,15 @@ async def open_new(
     rows = await conn.fetch(
         """
         INSERT INTO work_item (work_item_id, tenant_id, kind, state, debtor_id, debt_id,
-                               contact_id, event_id, reasons, opened_at, deadline)
-        SELECT id, tenant, kind, 'open', debtor, debt, contact, event, reasons, opened, deadline
+                               contact_id, event_id, reasons, opened_at, deadline, episode,
+                               step_key)
+        SELECT id, tenant, kind, 'open', debtor, debt, contact, event, reasons, opened, deadline,
+               episode, step
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[],
-                    $7::uuid[], $8::bytea[], $9::timestamptz[], $10::timestamptz[])
-             AS u(id, tenant, kind, debtor, debt, contact, event, reasons, opened, deadline)
+                    $7::uuid[], $8::bytea[], $9::timestamptz[], $10::timestamptz[], $11::int[],
+                    $12::text[])
+             AS u(id, tenant, kind, debtor, debt, contact, event, reasons, opened, deadline,
+                  episode, step)
         ORDER BY id
         ON CONFLICT (work_item_id) DO NOTHING
         RETURNING work_item_id
@@ -113,6 +92,8 @@ async def open_new(
         [msgspec.json.encode(i.reasons) for i in items],
         [i.opened_at for i in items],
         [i.deadline for i in items],
+        [i.episode for i in items],
+        [i.step_key for i in items],
     )
     opened = {row["work_item_id"] for row in rows}
     distinct = {i.work_item_id: i for i in items if i.work_item_id in opened}
@@ -240,6 +221,8 @@ def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> E
         contact_id=item.contact_id,
         decision=closed.decision if closed else None,
         actor=closed.closed_by if closed else None,
+        episode=item.episode,
+        step_key=item.step_key,
     )
     return Envelope(
         id=fact_id(item.work_item_id, kind),

@@ -1,6 +1,17 @@
 """Table of work items: what needs a human, who took it, what was decided."""
 
-from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table, Text, Uuid, text
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 
 
 def describe(metadata: MetaData) -> None:
@@ -26,6 +37,8 @@ def describe(metadata: MetaData) -> None:
         Column("note", Text),
         Column("closed_by", Text),
         Column("closed_at", instant),
+        Column("episode", Integer),
+        Column("step_key", Text),
     )
     Index("work_item_listed", item.c.tenant_id, item.c.state, item.c.work_item_id)
     Index("work_item_open", item.c.opened_at, postgresql_where=text("state <> 'closed'"))

@@ -18,6 +18,8 @@ from services.scheduler.planning import Incoming, plan_due, plan_events
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.packs import load_pack
 from services.scheduler.policy.rulebook import Rulebook
+from services.scheduler.policy.state import DebtorState
+from services.scheduler.policy.state import decode as decode_state
 from services.scheduler.store import debtors, shards
 from services.scheduler.working_set import WorkingSet
 from shared.events.configuration import Portfolio, SenderAccount, Template
@@ -159,6 +161,18 @@ class Case:
             "SELECT * FROM contact WHERE debtor_id = $1 ORDER BY not_after, contact_id", debtor_id
         )
         return [dict(row.items()) for row in rows]
+
+    async def state(self, debtor_id: UUID) -> DebtorState:
+        """One debtor's folded state."""
+        return decode_state(
+            await self.pool.fetchval("SELECT state FROM debtor WHERE debtor_id = $1", debtor_id)
+        )
+
+    async def envelopes(self, kind: str) -> list[Envelope]:
+        """Everything of one type in the outbox, in order, as consumers read it."""
+        rows = await self.pool.fetch("SELECT headers, value FROM outbox ORDER BY xid, id")
+        found = [Envelope.from_record(dict(headers_from(r["headers"])), r["value"]) for r in rows]
+        return [envelope for envelope in found if envelope.type == kind]
 
     async def published(self, debtor_id: UUID) -> list[str]:
         """Types of everything put into the outbox for one debtor, in order."""

@@ -1,43 +1,15 @@
 """Planner and dispatcher on real tables: one slot, one permit, no step back, no stale owner."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import asyncpg
 import pytest
-import pytest_asyncio
 
-from deploy.local.databases import Database
 from services.scheduler.store import shards
 from shared.events.contact import ContactAttempted, ContactDecided
 from shared.events.debt import PaymentReceived
 from shared.events.states import ContactState
-from shared.postgres import migrate
 from shared.postgres.connection import CheckViolation, UniqueViolation
-from shared.postgres.engine import open_pool
 from tests.integration.scheduler.planning_case import MONDAY_NOON, Case, incoming, registered
-
-
-@pytest.fixture(scope="module")
-def migrated(sandbox_database: Database) -> str:
-    """URL of a migrated scheduler database."""
-    url = sandbox_database.url("scheduler")
-    migrate.upgrade("scheduler", url)
-    return url
-
-
-@pytest_asyncio.fixture
-async def case(migrated: str, sandbox_database: Database) -> AsyncIterator[Case]:
-    """A shard taken over, at Monday's dawn (an administrator may set the clock back)."""
-    pool = await open_pool(migrated, service="test")
-    admin = await asyncpg.connect(sandbox_database.admin_url)
-    await admin.execute("UPDATE platform.law_clock SET frozen_at = NULL")
-    await admin.close()
-    await pool.execute("TRUNCATE shard, debtor, debt, contact, contact_slot, outbox")
-    try:
-        yield await Case.taken(pool)
-    finally:
-        await pool.close()
 
 
 async def test_a_due_debt_is_planned_and_handed_over_with_a_permit(case: Case) -> None:

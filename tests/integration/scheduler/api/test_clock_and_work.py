@@ -1,10 +1,12 @@
 """The stepped clock, work items between people, explain, and the schema itself."""
 
 import asyncio
+import re
 
 from jsonschema import Draft202012Validator
 
 from deploy.local.databases import Database
+from services.scheduler.decisions import DECISIONS
 from services.scheduler.tables import METADATA
 from shared.postgres import migrate
 from tests.support.scheduler import OTHER, Doors, a_payment, a_registration
@@ -46,11 +48,33 @@ async def test_a_claimed_item_is_its_claimants(door: Doors) -> None:
     mine = await door.call("POST", f"{path}/claim")
     again = await door.call("POST", f"{path}/claim")
     theirs = await door.call("POST", f"{path}/claim", key=second)
-    decided = await door.call("POST", f"{path}/decision", key=second, json={"decision": "keep"})
+    decided = await door.call("POST", f"{path}/decision", key=second, json={"decision": "discard"})
     foreign = await door.call("POST", f"{path}/claim", key=door.keys[OTHER])
 
     statuses = [one.status_code for one in (mine, again, theirs, decided, foreign)]
     assert statuses == [200, 200, 409, 409, 404]
+
+
+async def test_a_decision_that_the_kind_does_not_know_is_refused(door: Doors) -> None:
+    await door.post(a_payment())
+    [item] = (await door.call("GET", "/v1/work-items")).json()["work_items"]
+    path = f"/v1/work-items/{item['work_item_id']}/decision"
+
+    refused = await door.call("POST", path, json={"decision": "waive"})
+    taken = await door.call("POST", path, json={"decision": "discard"})
+
+    assert (refused.status_code, taken.status_code) == (422, 200)
+    [error] = refused.json()["errors"]
+    assert (error["field"], error["remedy"]) == ("decision", "use discard")
+
+
+async def test_the_document_lists_every_decision(door: Doors) -> None:
+    document = (await door.call("GET", "/openapi.json")).json()
+
+    text = document["paths"]["/v1/work-items/{work_item_id}/decision"]["post"]["description"]
+    assert set(DECISIONS) == set(re.findall(r"^- `([a-z_]+)`", text, re.MULTILINE))
+    for word in ("waive", "approve", "discard", "done"):
+        assert f"`{word}`" in text
 
 
 async def test_explaining_somebody_nobody_knows_is_not_found(door: Doors) -> None:
