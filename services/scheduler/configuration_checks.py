@@ -4,6 +4,7 @@ In: a kind, a body as posted, and the tenant's other entries (read inside the ch
 transaction). Out: the body in canonical form, or a problem with field and remedy.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -116,6 +117,8 @@ async def _check_tenant(conn: Connection, tenant_id: str) -> None:
 async def _tenant(body: Tenant, context: Context) -> None:
     if context.tenant_id != context.entry_id:
         raise _wrong("id", "not the tenant's id", "a tenant's entry is stored under its own id")
+    if ":" in context.entry_id:  # `portfolio:a:b:c` would be a's portfolio and that of `a:b`
+        raise _wrong("id", "a tenant's id with a colon", "use letters, digits, and any of _ . -")
     _text(body.name, "name", 200)
 
 
@@ -206,7 +209,7 @@ async def _account(body: SenderAccount, context: Context) -> None:
 
 
 async def _ladder(body: Document, context: Context) -> None:
-    ladder = _read(load_ladder, body)
+    ladder = await _read(load_ladder, body)
     for step in ladder.steps:
         for channel, template_id in step.templates.items():
             template = await context.body("template", template_id, Template)
@@ -220,13 +223,14 @@ async def _ladder(body: Document, context: Context) -> None:
 
 async def _pack(body: Document, context: Context) -> None:
     del context
-    _read(load_pack, body)
+    await _read(load_pack, body)
 
 
-def _read(load: Callable[[str], Any], body: Document) -> Any:
+async def _read(load: Callable[[str], Any], body: Document) -> Any:
     _text(body.text, "text", DOCUMENT_CHARS_MAX)
     try:
-        return load(body.text)
+        # Seconds for the largest text: in the loop they would stall the holds of every tenant.
+        return await asyncio.to_thread(load, body.text)
     except PolicyError as error:
         field = f"text: line {error.line}: {error.field}"
         raise _wrong(field, error.message, error.remedy) from None

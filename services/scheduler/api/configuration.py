@@ -190,9 +190,9 @@ def _owner(kind: str, entry_id: str, caller: Principal, tenant: str | None) -> s
     if _known(kind) == "api_key":
         detail = "Keys are made by POST /v1/api-keys, which shows the secret once."
         raise Problem(405, detail=detail, headers={"Allow": "GET"})
+    if kind == "tenant" and "admin" not in caller.scopes:
+        raise Problem(FORBIDDEN, detail="A tenant's entry needs a key with the scope admin.")
     if kind == "tenant" and caller.tenant_id == PLATFORM_TENANT:
-        if "admin" not in caller.scopes:
-            raise Problem(FORBIDDEN, detail="Tenants need a platform key with the scope admin.")
         return entry_id
     tenant_id = tenant_of(caller, tenant)
     if kind == "tenant" and entry_id != tenant_id:

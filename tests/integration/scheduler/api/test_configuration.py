@@ -1,6 +1,9 @@
 """Configuration: versions with who and when, checked references, keys shown once."""
 
+import asyncio
+import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -169,6 +172,51 @@ async def test_a_tenant_sees_and_changes_only_its_own(door: Doors) -> None:
 
     statuses = [one.status_code for one in (found, named, tenant, platform)]
     assert statuses == [404, 403, 403, 200]
+
+
+async def test_a_tenants_entry_needs_the_scope_admin(door: Doors) -> None:
+    made = await door.call(
+        "POST",
+        "/v1/api-keys",
+        json={"tenant_id": "acme", "label": "erp", "scopes": ["config:write"]},
+    )
+    key = made.json()["key"]
+
+    changed = await door.call("PUT", "/v1/config/tenant/acme", key=key, json={"name": "Mine"})
+    deleted = await door.call("DELETE", "/v1/config/tenant/acme", key=key)
+    other = await door.call("PUT", "/v1/config/template/mine", key=key, json=TEMPLATE)
+
+    assert [one.status_code for one in (changed, deleted, other)] == [403, 403, 201]
+
+
+@pytest.mark.parametrize("tenant_id", ["acme:cards", "*", "a/b", "-a"])
+async def test_a_tenants_id_cannot_reach_into_anothers_subjects(
+    door: Doors, tenant_id: str
+) -> None:
+    path = f"/v1/config/tenant/{quote(tenant_id, safe='')}"
+    answer = await door.call("PUT", path, key=door.admin, json={"name": "x"})
+    assert answer.status_code in {404, 422}
+
+
+async def test_a_large_document_stalls_nobody_else(door: Doors) -> None:
+    """What is read at length is read beside the loop that publishes everybody's holds."""
+    longest_pause = 0.0
+
+    async def watch() -> None:
+        nonlocal longest_pause
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)  # the heartbeat that is measured
+            longest_pause = max(longest_pause, time.monotonic() - began)
+
+    watching = asyncio.ensure_future(watch())
+    began = time.monotonic()
+    text = "[" + "1," * 90_000 + "]"
+    answer = await door.call("PUT", "/v1/config/ladder/large", json={"text": text})
+    watching.cancel()
+
+    assert answer.status_code == 422
+    assert longest_pause < (time.monotonic() - began) / 2
 
 
 async def test_a_keys_secret_is_shown_once_and_stored_nowhere(door: Doors) -> None:
