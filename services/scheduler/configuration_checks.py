@@ -197,15 +197,21 @@ async def _account(body: SenderAccount, context: Context) -> None:
                 "not a reference to a secret",
                 "send env:NAME or file:/path; secrets themselves are never stored",
             )
-    if body.base_url is not None:
-        url = urlsplit(body.base_url)
-        if (
-            url.scheme not in (("http", "https") if context.sandbox else ("https",))
-            or not url.netloc
-        ):
-            raise _wrong("base_url", "not an https address", "send https://host[/path]")
+    if body.base_url is not None and not _is_address(body.base_url, sandbox=context.sandbox):
+        raise _wrong("base_url", "not an https address", "send https://host[:port][/path]")
     for number, role in enumerate(body.roles):
         _one_of(role, ROLES, f"roles[{number}]")
+
+
+def _is_address(text: str, *, sandbox: bool) -> bool:
+    """Say whether a provider can be called there; a user or password in it would be a secret."""
+    try:
+        url = urlsplit(text)
+        plain = url.username is None and not url.query and not url.fragment and url.port != 0
+    except ValueError:
+        return False
+    schemes = {"http", "https"} if sandbox else {"https"}
+    return plain and bool(url.hostname) and url.scheme in schemes
 
 
 async def _ladder(body: Document, context: Context) -> None:

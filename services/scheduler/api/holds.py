@@ -19,6 +19,7 @@ from services.scheduler.api import schemas
 from services.scheduler.api.callers import cursor, tenant_of
 from services.scheduler.holds import Holds
 from services.scheduler.intake.addresses import canonical_address
+from services.scheduler.intake.figures import instant
 from services.scheduler.store import holds as store
 from shared.events.hold import Hold, subject_of
 from shared.http import bodies
@@ -87,7 +88,7 @@ def _add_placing(router: APIRouter, holds: Holds, address_key: bytes) -> None:
             scope=wanted.scope,
             subject=subject,
             reason=wanted.reason,
-            until=wanted.until,
+            until=instant(wanted.until, "until") if wanted.until else None,
         )
         return json_response(hold, CREATED)
 

@@ -212,6 +212,7 @@ async def test_holds_of_others_are_not_there(door: Doors) -> None:
         ({"scope": "channel", "reason": "x"}, "channel"),
         ({"scope": "tenant", "reason": "Because I said so"}, "reason"),
         ({"scope": "tenant", "reason": "x", "until": "2026-03-03T00:00:00"}, "until"),
+        ({"scope": "tenant", "reason": "x", "until": "0001-01-01T00:00:00+14:00"}, "until"),
         ({"scope": "address", "reason": "x", "channel": "sms", "address": "12"}, "address"),
     ],
 )
