@@ -21,7 +21,7 @@ from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.errors import PublishFailed, StopPartition
 from shared.kafka.records import Record, TopicPartition
-from shared.postgres import TRANSIENT_ERRORS, Pool, offsets
+from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, offsets
 from shared.sender.attempts import Ticket, Work
 from shared.sender.errors import ErrorKind
 from shared.sender.lanes import Lanes
@@ -101,13 +101,17 @@ class TaskFeed:
         """Tasks fetched and not yet claimed or handed back."""
         return self._lanes.waiting
 
-    def lag(self, ends: Mapping[TopicPartition, int]) -> int:
-        """Return how many records of our partitions are not settled, given where the logs end."""
+    async def lag(self, conn: Connection, ends: Mapping[TopicPartition, int]) -> int:
+        """Return how many records are not settled, given where the logs end.
+
+        Of partitions that are not ours (or, between two owners, nobody's) the stored offset tells.
+        """
         self._moved.update(self._tickets.positions())
-        return sum(
-            max(0, ends.get(partition, 0) - offset)
-            for partition, offset in self._tickets.next.items()
-        )
+        others = [partition for partition in ends if partition not in self._tickets.next]
+        cluster_id = self._consumer.cluster_id or ""
+        known = await offsets.load(conn, self._group, cluster_id, others) if others else {}
+        known |= self._tickets.next
+        return sum(max(0, end - known[partition]) for partition, end in ends.items())
 
     async def on_assigned(
         self, partitions: frozenset[TopicPartition]

@@ -75,4 +75,5 @@ async def _lag(parts: Parts) -> int:
         ends = await parts.ends.ask()
     except ConnectionFailures:
         return UNKNOWN_LAG
-    return parts.feed.lag(ends)
+    async with parts.pool.acquire() as conn:
+        return await parts.feed.lag(conn, ends)
