@@ -71,8 +71,8 @@ def test_a_sender_killed_again_and_again_sends_to_everybody_once(busy: Journey) 
 
 def test_a_scheduler_killed_while_it_plans_plans_the_same(busy: Journey) -> None:
     people = busy.people(PEOPLE)
-    for part in range(4):
-        busy.register(people[part::4])
+    for part in range(KILLS):
+        busy.register(people[part::KILLS])
         busy.stack.kill("scheduler")
         busy.stack.restart("scheduler")
     busy.settle()
@@ -87,7 +87,7 @@ def test_a_scheduler_killed_while_it_plans_plans_the_same(busy: Journey) -> None
 def test_a_ledger_killed_while_it_records_has_each_event_once(busy: Journey) -> None:
     people = busy.people(PEOPLE)
     busy.register(people)
-    for kill in range(1, KILLS + 1):
+    for kill in range(1, KILLS):
         reached(busy, kill * PEOPLE // (KILLS + 2))
         busy.post([payment(people[kill], "1.00", busy.driver.now)])
         busy.stack.kill("contact_ledger")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -40,6 +41,14 @@ MARKS = (
     "ainda não localizamos",  # the rendered message
 )
 
+TROUBLES: tuple[dict[str, Any], ...] = (
+    {"kind": "error_500_after_acceptance"},
+    {"kind": "garbled_answer", "accepted": True, "shape": "truncated"},
+    {"kind": "refuse", "code": 21211},
+    {"kind": "throttle_429", "times": 1},
+    {"kind": "reset_connection", "accepted": False},
+)
+
 
 def marked(journey: Journey) -> list[Debtor]:
     """People of whom everything is marked."""
@@ -58,17 +67,7 @@ def marked(journey: Journey) -> list[Debtor]:
 def live_through_everything(journey: Journey) -> list[Debtor]:
     """Errors, receipts, replies, payments, refusals, a payment for a debt nobody knows."""
     people = journey.debtors = marked(journey)
-    for person, fault in zip(
-        people,
-        (
-            {"kind": "error_500_after_acceptance"},
-            {"kind": "garbled_answer", "accepted": True, "shape": "truncated"},
-            {"kind": "refuse", "code": 21211},
-            {"kind": "throttle_429", "times": 1},
-            {"kind": "reset_connection", "accepted": False},
-        ),
-        strict=False,
-    ):
+    for person, fault in zip(people, TROUBLES, strict=False):
         journey.faults(fault | {"match": {"recipient": person.phone}})
     journey.register(people)
     journey.driver.drain()
@@ -122,8 +121,7 @@ def everything_said(site: Site, journey: Journey) -> Iterator[tuple[str, str]]:
     for service in SERVICES:
         for line in httpx.get(site.stack.url(service) + "/metrics").text.splitlines():
             yield f"metrics of {service}", line
-    for line in journey.truth():
-        yield SANDBOX, str(line)
+    yield from ((SANDBOX, str(line)) for line in journey.truth())
 
 
 def lines_of(log: Path) -> list[str]:
