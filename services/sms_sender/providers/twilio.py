@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -48,7 +48,6 @@ BAD_FIRST, BAD_LAST = 400, 499
 AMBIGUOUS_4XX = frozenset({408, 425})  # the server gave up on the request: who knows how far it got
 ACCOUNTS_CACHED_MAX = 1_024
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.~-]+")
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _REFERENCE = re.compile(r"[!-~]{1,64}")  # what a webhook may call a message: it is looked up in SQL
 _NUMBER = re.compile(r"[0-9]{1,9}")  # a vendor's code or seconds; longer ones overflow something
@@ -203,8 +202,8 @@ def form(sender: str, message: SmsMessage, sending: Sending) -> dict[str, str]:
 
 
 def encoded(fields: Mapping[str, str]) -> bytes:
-    """Return a form as it is sent; unsafe characters are few, so only they are looked at."""
-    return "&".join([f"{k}={_UNSAFE.sub(_percent, v)}" for k, v in fields.items()]).encode()
+    """Return a form as it is sent."""
+    return urlencode(fields).encode()
 
 
 def read_send_answer(status: int, body: bytes, headers: Mapping[str, str]) -> SendResult:
@@ -279,10 +278,6 @@ def _kind(code: str | None) -> ErrorKind | None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
     return float(value) if _NUMBER.fullmatch(value) else None
-
-
-def _percent(match: re.Match[str]) -> str:
-    return quote(match.group(), safe="")
 
 
 @lru_cache(maxsize=ACCOUNTS_CACHED_MAX)
