@@ -18,7 +18,7 @@ from shared.events.contact import (
     ContactReceipt,
     DebtFact,
 )
-from shared.events.debt import DEBT_EVENT_TYPES, ContactRecorded, DebtEventBase
+from shared.events.debt import DEBT_EVENT_TYPES, ContactRecorded, DebtEventBase, DebtorMerged
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.states import STATE_AFTER, ContactState
 from shared.kafka.records import Record
@@ -86,7 +86,7 @@ def from_event(envelope: Envelope, data: msgspec.Struct, published: datetime) ->
         type=envelope.type,
         source=envelope.source,
         tenant_id=envelope.tenant_id,
-        debtor_id=getattr(data, "debtor_id", None),
+        debtor_id=_whose(envelope, data),
         debt_id=getattr(data, "debt_id", None) or (items[0].debt_id if items else None),
         contact_id=getattr(data, "contact_id", None),
         attempt_id=getattr(data, "attempt_id", None),
@@ -99,6 +99,14 @@ def from_event(envelope: Envelope, data: msgspec.Struct, published: datetime) ->
         body=envelope.data,
         data=data,
     )
+
+
+def _whose(envelope: Envelope, data: msgspec.Struct) -> UUID | None:
+    """Return the debtor it is about; a merge is told to both, and each has an entry of its own."""
+    if isinstance(data, DebtorMerged) and envelope.key == str(data.merged_debtor_id):
+        return data.merged_debtor_id
+    debtor_id: UUID | None = getattr(data, "debtor_id", None)
+    return debtor_id
 
 
 def _check(fact: Fact) -> None:

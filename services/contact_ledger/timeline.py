@@ -16,6 +16,7 @@ from services.contact_ledger.store.history import Entry
 from shared.events.states import ContactState
 
 SEALED_FIELD = "text_sealed"
+ABSORBED = "debtor.absorbed.v1"
 # Currencies whose smallest unit is the unit itself, as far as collectors meet them.
 WHOLE_CURRENCIES = frozenset({"CLP", "COP", "JPY", "KRW", "PYG", "VND"})
 MINOR_PER_MAJOR = 100
@@ -37,6 +38,7 @@ PHRASES = {
     "debt.stage_advanced.v1": "stage advanced",
     "debtor.updated.v1": "debtor's details updated",
     "debtor.merged.v1": "debtors merged",
+    "debtor.absorbed.v1": "debts of a merged debtor taken over",
     "debtor.consent_changed.v1": "consent changed",
     "debtor.hold_placed.v1": "hold requested",
     "debtor.hold_lifted.v1": "hold lifted",
@@ -81,6 +83,8 @@ def line(entry: Entry, body: bytes | None, open_text: Callable[[str, str], str |
     """Return `entry` as a line; `open_text(sealed, context)` opens a rendered text."""
     data: dict[str, Any] = msgspec.json.decode(body) if body is not None else {}
     sealed = data.pop(SEALED_FIELD, None)
+    if entry.type == ABSORBED:
+        data.pop("state", None)  # the scheduler's own document: every fact in it has its entry
     text = open_text(sealed, str(entry.contact_id)) if sealed else None
     return Line(
         event_id=entry.event_id,

@@ -5,6 +5,7 @@ policy's own answer, from the code that plans and dispatches (`policy.explain` r
 copy). Nothing is written.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -32,13 +33,26 @@ async def explain_debtor(
     address_subject_of: AddressSubjectOf,
     at: datetime | None = None,
 ) -> Explanation:
-    """Explain one debtor at `at` (law time; None: now). Raise `NotFound`."""
+    """Explain one debtor, or whom it was merged into, at `at` (law time; None: now).
+
+    Raise `NotFound`.
+    """
     states = await debtors.load_debtors(conn, [debtor_id])
     if debtor_id not in states:
         raise NotFound(str(debtor_id))
     state = decode(states[debtor_id])
     if tenant_id not in ("*", state.tenant_id):
         raise NotFound(str(debtor_id))
+    if state.merged_into is not None:
+        with suppress(NotFound):  # nothing was handed over yet: the empty state has the answer
+            return await explain_debtor(
+                conn,
+                rulebooks,
+                tenant_id=tenant_id,
+                debtor_id=state.merged_into,
+                address_subject_of=address_subject_of,
+                at=at,
+            )
     rulebook = rulebooks.of(state.tenant_id)
     address_subject = partial(address_subject_of, state.tenant_id)
     subjects = hold_subjects(state) + permit.of_planned(state, rulebook, address_subject)

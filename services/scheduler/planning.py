@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from services.scheduler.dispatcher import Dispatch
+from services.scheduler.merging import forward, hand_over
 from services.scheduler.outbound import SOURCE
 from services.scheduler.policy.fold import fold
 from services.scheduler.policy.state import DebtorState
@@ -25,7 +26,7 @@ from shared.events.contact import (
     Permit,
     WorkItemFact,
 )
-from shared.events.debt import DEBT_EVENT_TYPES
+from shared.events.debt import DEBT_EVENT_TYPES, DebtorMerged
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.states import ContactState
 
@@ -38,7 +39,7 @@ QUIET = frozenset({"contact.delivered.v1", "contact.read.v1"})
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One event to fold: its envelope and decoded data."""
+    """One event to fold: its envelope, decoded data, and whose state it changes (the key)."""
 
     envelope: Envelope
     event: msgspec.Struct
@@ -62,11 +63,13 @@ def read(envelope: Envelope) -> Incoming | None:
     event = decode(envelope.data, shape)
     if isinstance(event, WorkItemFact) and event.step_key is None:
         return None  # decided by events of its own, or about nobody
-    debtor_id = getattr(event, "debtor_id", None)
-    if debtor_id is None:
-        msg = "event names no debtor"
-        raise UnreadableEvent(msg)
-    return Incoming(envelope, event, debtor_id)
+    try:
+        # Not the debtor that the data names: a merge is told to both, and what came late for a
+        # merged debtor is forwarded as it is.
+        return Incoming(envelope, event, UUID(envelope.key))
+    except ValueError:
+        msg = "event is not keyed by a debtor"
+        raise UnreadableEvent(msg) from None
 
 
 async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Dispatch) -> None:
@@ -105,18 +108,23 @@ async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], dispatch: Dispatc
 
 def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubjectOf) -> None:
     envelope = item.envelope
+    known = ws.debtors.get(item.debtor_id)
+    if known is not None and known.merged_into is not None:
+        forward(ws, envelope, item.event, known)
+        return
 
     def address_subject(channel: str, address: str) -> str:
         return address_subject_of(envelope.tenant_id, channel, address)
 
     folded = fold(
-        ws.debtors.get(item.debtor_id),
+        known,
         envelope.type,
         envelope.id,
         item.event,
         tenant_id=envelope.tenant_id,
         now=ws.law,
         address_subject=address_subject,
+        debtor_id=item.debtor_id,
     )
     state = folded.state
     ws.debtors[item.debtor_id] = state
@@ -132,10 +140,12 @@ def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubject
         ws.raised(contact_id, int(state.contacts[str(contact_id)].state))
     for contact_id in folded.close_requests:
         _request_close(ws, state, contact_id)
+    if folded.leaving is not None and isinstance(item.event, DebtorMerged):
+        hand_over(ws, state, item.event, folded.leaving)
 
 
 def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None:
-    """Ask the newer contact's sender to end it: evidence came late that the older one arrived."""
+    """Ask a contact's sender to end it: an older one arrived after all, or its debtor is merged."""
     record = state.contacts[str(contact_id)]
     if record.not_before is None or record.not_after is None or record.local_date is None:
         return  # never dispatched: there is nothing at a sender to end
@@ -154,7 +164,7 @@ def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None
         channel=record.channel,
         items=tuple(record.items),
         permit=permit,
-        reason="late_evidence",
+        reason="debtor_merged" if state.merged_into is not None else "late_evidence",
     )
     ws.out.hand_over(state, record.channel, "contact.close_requested.v1", request)
 

@@ -17,6 +17,7 @@ from services.scheduler.plans import Handed
 from services.scheduler.policy import progress
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import ContactPlan, Decision, Drop
+from services.scheduler.policy.people import debtor_subjects
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
 from services.scheduler.store import contacts, debtors
@@ -69,7 +70,7 @@ class WorkingSet:
         for debtor_id, raw in (await debtors.load_debtors(self.conn, wanted)).items():
             state = _states.decode(raw)
             self.debtors[debtor_id] = state
-            self._guarded[debtor_id] = _guard(state)
+            self._guarded[debtor_id] = {} if state.absorbing else _guard(state)
 
     def knew(self, debtor_id: UUID) -> bool:
         """Say whether the debtor was there before this transaction."""
@@ -233,6 +234,8 @@ class WorkingSet:
     async def _save_debts(self, changed: Sequence[DebtorState]) -> None:
         rows = []
         for state in changed:
+            if state.absorbing:
+                continue  # rows of debts to come are the merged debtor's until it hands them over
             before = self._guarded.get(state.debtor_id, {})
             for key, after in _guard(state).items():
                 if before.get(key) == after:
@@ -275,7 +278,7 @@ def hold_subjects(state: DebtorState) -> list[str]:
         subject_of("tenant", tenant),
         *(subject_of("portfolio", tenant, name) for name in sorted(portfolios)),
         *(subject_of("channel", tenant, name) for name in sorted(channels)),
-        subject_of("debtor", tenant, str(state.debtor_id)),
+        *debtor_subjects(state),
         *(subject_of("debt", tenant, key) for key in state.debts),
     ]
 

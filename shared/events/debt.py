@@ -169,9 +169,28 @@ class DebtorUpdated(DebtEventBase, frozen=True, kw_only=True, gc=False):
 
 
 class DebtorMerged(DebtEventBase, frozen=True, kw_only=True, gc=False):
-    """`merged_debtor_id` turned out to be `debtor_id`; its debts move here."""
+    """`merged_debtor_id` turned out to be `debtor_id`; its debts move here.
+
+    Published twice: under the surviving debtor as it came, and under the merged one as a copy,
+    whose `cause_event_id` is the event id of the first.
+    """
 
     merged_debtor_id: UUID
+    cause_event_id: UUID | None = None
+
+
+class DebtorAbsorbed(DebtEventBase, frozen=True, kw_only=True, gc=False):
+    """The scheduler hands `merged_debtor_id` over to `debtor_id`: debts, steps, contacts, consents.
+
+    `state` is the scheduler's own document, for nobody else to read; a large one comes in `parts`
+    (numbered from 1), of which the person's own facts are in the first.
+    """
+
+    merged_debtor_id: UUID
+    cause_event_id: UUID
+    part: int = 1
+    parts: int = 1
+    state: msgspec.Raw
 
 
 class ConsentChanged(DebtEventBase, frozen=True, kw_only=True, gc=False):
@@ -225,9 +244,13 @@ DEBT_EVENT_TYPES: dict[str, type[DebtEventBase]] = {
     "debt.agreement_made.v1": AgreementMade,
     "debtor.updated.v1": DebtorUpdated,
     "debtor.merged.v1": DebtorMerged,
+    "debtor.absorbed.v1": DebtorAbsorbed,
     "debtor.consent_changed.v1": ConsentChanged,
     "debtor.hold_placed.v1": HoldPlaced,
     "debtor.hold_lifted.v1": HoldLifted,
     "debtor.erasure_requested.v1": ErasureRequested,
     "contact.recorded.v1": ContactRecorded,
 }
+
+# What the scheduler tells itself over the topic: no client may post it.
+INTERNAL_TYPES = frozenset({"debtor.absorbed.v1"})

@@ -143,7 +143,8 @@ class Doors:
         for row in await self._outbox(DEBT_EVENTS.name):
             kind = dict(headers_from(row["headers"]))["ce_type"].decode()
             event = msgspec.json.decode(row["value"], type=DEBT_EVENT_TYPES[kind])
-            assert row["key"] == str(event.debtor_id)
+            told = getattr(event, "merged_debtor_id", None), event.debtor_id
+            assert row["key"] in [str(debtor_id) for debtor_id in told]
             found.append((kind, event))
         return found
 

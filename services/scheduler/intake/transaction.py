@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from services.scheduler.intake.draft import Draft
 from services.scheduler.intake.release import Release
 from services.scheduler.intake.resolve import (
@@ -31,7 +33,7 @@ from services.scheduler.store.intake import ParkedEvent
 from services.scheduler.store.references import DebtReference, Digest
 from services.scheduler.store.work import NewWorkItem
 from shared.events.contact import Reason
-from shared.events.debt import DebtEventBase
+from shared.events.debt import DebtEventBase, DebtorMerged
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import fact_id, time_ordered_id
 from shared.events.topics import DEBT_EVENTS
@@ -80,6 +82,8 @@ class Intake:
         await self._add_people(resolver.new_people)
         for one in accepted:
             self._emit(one.event, one.draft.kind, one.draft.event_id, one.draft)
+            if isinstance(one.event, DebtorMerged):
+                self._tell_merged(one.event, one.draft)
         await self._register(resolver)
         drafts = [one.draft for one in accepted] + [one.draft for one in parked]
         events = [(draft.event_id, draft.body_hash) for draft in drafts]
@@ -179,18 +183,38 @@ class Intake:
     def _emit(
         self, event: DebtEventBase, kind: str, event_id: UUID, origin: Draft | ParkedEvent
     ) -> None:
+        self._publish(event, kind, event_id, origin, event.debtor_id)
+        self._hold(event, kind, event_id, origin.tenant_id)
+
+    def _tell_merged(self, event: DebtorMerged, origin: Draft) -> None:
+        """Tell the merged debtor, too: its shard may be another one. The holds are placed already.
+
+        Nothing for that debtor follows: the tenant is ours alone until this commits.
+        """
+        merged = event.merged_debtor_id
+        copy = msgspec.structs.replace(event, cause_event_id=origin.event_id)
+        event_id = fact_id(origin.event_id, origin.kind, str(merged))
+        self._publish(copy, origin.kind, event_id, origin, merged)
+
+    def _publish(
+        self,
+        event: DebtEventBase,
+        kind: str,
+        event_id: UUID,
+        origin: Draft | ParkedEvent,
+        debtor_id: UUID,
+    ) -> None:
         envelope = Envelope(
             id=event_id,
             type=kind,
             source=SOURCE,
             time=self._times()[0],
-            key=str(event.debtor_id),
+            key=str(debtor_id),
             tenant_id=origin.tenant_id,
             data=encode(event),
             traceparent=origin.traceparent,
         )
         self._outgoing.append((DEBT_EVENTS.name, envelope))
-        self._hold(event, kind, event_id, origin.tenant_id)
 
     def _hold(self, event: DebtEventBase, kind: str, event_id: UUID, tenant_id: str) -> None:
         for hold in holds_of(

@@ -25,7 +25,8 @@ class Folded(msgspec.Struct, kw_only=True):
     """What folding one event came to. `close_requests`: dispatched contacts the sender must end.
 
     `released`: (contact, debt) whose step a person lets be tried again though nobody will ever know
-    whether that contact arrived: its slot becomes free.
+    whether that contact arrived: its slot becomes free. `leaving`: the debtor was merged into
+    another by this event and must be handed over.
     """
 
     state: DebtorState
@@ -36,6 +37,7 @@ class Folded(msgspec.Struct, kw_only=True):
     cancelled: list[Cancelled] = []
     close_requests: list[UUID] = []
     released: list[tuple[UUID, UUID]] = []
+    leaving: UUID | None = None
 
 
 class VerdictKind(StrEnum):

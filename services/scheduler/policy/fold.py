@@ -12,10 +12,17 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy import fold_contacts, fold_debts, fold_people, fold_work
+from services.scheduler.policy import (
+    fold_contacts,
+    fold_debts,
+    fold_merges,
+    fold_people,
+    fold_work,
+)
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.state import DebtorState
 from shared.events.contact import CONTACT_FACT_TYPES
+from shared.events.debt import DebtorAbsorbed
 from shared.events.states import STATE_AFTER
 
 AddressSubject = Callable[[str, str], str]
@@ -33,7 +40,7 @@ HANDLERS: dict[str, Handler] = {
     "debt.promise_cancelled.v1": fold_debts.promise_cancelled,
     "debt.agreement_made.v1": fold_debts.agreement_made,
     "debtor.updated.v1": fold_people.updated,
-    "debtor.merged.v1": fold_people.merged,
+    "debtor.merged.v1": fold_merges.merged,
     "debtor.hold_placed.v1": fold_people.hold_placed,
     "debtor.hold_lifted.v1": fold_people.hold_lifted,
     "debtor.erasure_requested.v1": fold_people.erasure_requested,
@@ -56,19 +63,24 @@ def fold(
     tenant_id: str,
     now: datetime,
     address_subject: AddressSubject | None = None,
+    debtor_id: UUID | None = None,
 ) -> Folded:
     """Take one event into the state (changed in place; made when None).
 
     `address_subject` maps (channel, address) to the subject of address holds; without it a new
     grant of consent does not lift the address hold of an earlier revocation. Types that the policy
-    has nothing to learn from change nothing.
+    has nothing to learn from change nothing. `debtor_id` is whose state it is, when the event (a
+    merge) is told to somebody else than it names.
     """
     if state is None:
-        debtor_id: UUID = event.debtor_id  # type: ignore[attr-defined] # every event has one
-        state = DebtorState(debtor_id=debtor_id, tenant_id=tenant_id)
+        known_as: UUID = debtor_id or event.debtor_id  # type: ignore[attr-defined] # all have one
+        state = DebtorState(debtor_id=known_as, tenant_id=tenant_id)
     out = Folded(state=state)
     if event_type == "debtor.consent_changed.v1":
         fold_people.consent_changed(out, event_id, event, address_subject)  # type: ignore[arg-type]
+        return out
+    if isinstance(event, DebtorAbsorbed):
+        fold_merges.absorbed(out, event, address_subject, now)
         return out
     if event_type in STATE_AFTER and event_type in CONTACT_FACT_TYPES:
         fold_contacts.moved(out, event_type, event)

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.people import debtor_subjects
 from services.scheduler.policy.state import (
     Consent,
     DebtorState,
@@ -15,14 +16,13 @@ from services.scheduler.policy.state import (
     PastContact,
     PersonHold,
     Point,
-    WorkItemDraft,
     stamp_of,
 )
 from shared.events import debt as events
-from shared.events.hold import subject_of
-from shared.events.identities import fact_id, hold_id
+from shared.events.identities import hold_id
 
 EVERYTHING = "*"
+FACTS = ("debtor_ref", "name", "kind", "locale", "places")
 PHONE_CHANNELS = ("sms", "whatsapp", "voice")
 NAMED_WITHOUT_DATE = "0"  # a grant whose date nobody knows is older than any revocation
 
@@ -40,18 +40,28 @@ def take_debtor_facts(
     A registration adds its contact points; with `whole` (`debtor.updated`) the list replaces every
     point named before.
     """
-    for name in ("debtor_ref", "name", "kind", "locale", "places"):
-        value = getattr(facts, name)
-        if value is not None and stamp > _stamp_of_fact(state, name):
-            setattr(state, name, value)
-            state.facts_stamp = state.facts_stamp or stamp
-            state.fact_stamps.pop(name, None)
-            if stamp != state.facts_stamp:
-                state.fact_stamps[name] = stamp
+    for name in FACTS:
+        take_fact(state, name, getattr(facts, name), stamp)
     for named in facts.contact_points or ():
         _take_point(state, named, stamp, event_id)
     if whole and facts.contact_points is not None:
         state.points_stamp = max(state.points_stamp, stamp)
+
+
+def take_fact(state: DebtorState, name: str, value: object, stamp: str) -> None:
+    """Take one fact about the person when it is news; None says nothing."""
+    if value is None or stamp <= stamp_of_fact(state, name):
+        return
+    setattr(state, name, value)
+    state.facts_stamp = state.facts_stamp or stamp
+    state.fact_stamps.pop(name, None)
+    if stamp != state.facts_stamp:
+        state.fact_stamps[name] = stamp
+
+
+def stamp_of_fact(state: DebtorState, name: str) -> str:
+    """Return when a fact was last told; most share one stamp, which keeps the state small."""
+    return state.fact_stamps.get(name, state.facts_stamp) if getattr(state, name) else ""
 
 
 def point_at(state: DebtorState, channel: str, address: str) -> Point:
@@ -93,18 +103,18 @@ def consent_changed(
             point = point_at(state, channel, event.address)
             lifted: list[UUID] = []
             if granted:
-                point.consent, lifted = _grant(point.consent, stamp)
+                point.consent, lifted = grant(point.consent, stamp)
             else:
                 point.consent = revoke(point.consent, stamp, event_id)
                 if stamp <= point.consent.granted:
                     lifted = [event_id]
-            _lift_address(out, lifted, channel, event.address, address_subject)
+            lift_address(out, lifted, channel, event.address, address_subject)
     else:
         _consent_level(out, event.channel or EVERYTHING, stamp, event_id, granted=granted)
     if granted:
         _free_from_everything(out, stamp)
     elif event.address is not None or event.channel is not None:
-        _change(out, event_id, "consent_counted", keep=False)
+        change_person_hold(out, event_id, "consent_counted", keep=False)
 
 
 def hold_placed(out: Folded, event_id: UUID, event: events.HoldPlaced, now: datetime) -> None:
@@ -118,7 +128,7 @@ def hold_placed(out: Folded, event_id: UUID, event: events.HoldPlaced, now: date
         out.state.person_holds[str(event_id)] = PersonHold(
             reason=event.reason, stamp=stamp, until=event.until
         )
-    _change(out, event_id, event.reason, keep=not over, until=event.until)
+    change_person_hold(out, event_id, event.reason, keep=not over, until=event.until)
 
 
 def hold_lifted(out: Folded, event_id: UUID, event: events.HoldLifted, now: datetime) -> None:
@@ -130,29 +140,7 @@ def hold_lifted(out: Folded, event_id: UUID, event: events.HoldLifted, now: date
     for key, held in list(state.person_holds.items()):
         if held.reason == event.reason and held.stamp <= stamp:
             del state.person_holds[key]
-            _change(out, UUID(key), event.reason, keep=False)
-
-
-def merged(out: Folded, event_id: UUID, event: events.DebtorMerged, now: datetime) -> None:
-    """Two debtors are one: the merged one falls silent, the surviving one goes on.
-
-    The move of debts between shards is a person's work item for now; until it is done the merged
-    debtor's hold stays.
-    """
-    del now
-    state = out.state
-    if event.merged_debtor_id == state.debtor_id:
-        state.merged_into = event.debtor_id
-        _change(out, event_id, "merged", keep=True)
-        return
-    _change(out, event_id, "merged", keep=False)
-    out.work_items.append(
-        WorkItemDraft(
-            kind="debtor_merged",
-            cause=fact_id(event.debtor_id, "debtor_merged", str(event.merged_debtor_id)),
-            debtor_id=event.debtor_id,
-        )
-    )
+            change_person_hold(out, UUID(key), event.reason, keep=False)
 
 
 def erasure_requested(
@@ -161,7 +149,7 @@ def erasure_requested(
     """The person asks to be forgotten: no contact any more."""
     del event, now
     out.state.erasure_requested = True
-    _change(out, event_id, "erasure_requested", keep=True)
+    change_person_hold(out, event_id, "erasure_requested", keep=True)
 
 
 def contact_recorded(
@@ -177,12 +165,7 @@ def contact_recorded(
     reached = PHONE_CHANNELS if event.channel in PHONE_CHANNELS else (event.channel,)
     for channel in reached:
         state.wrong_person[channel] = max(state.wrong_person.get(channel, ""), stamp)
-    _change(out, event_id, "wrong_person_counted", keep=False)
-
-
-def _stamp_of_fact(state: DebtorState, name: str) -> str:
-    """Return when a fact was last told; most share one stamp, which keeps the state small."""
-    return state.fact_stamps.get(name, state.facts_stamp) if getattr(state, name) else ""
+    change_person_hold(out, event_id, "wrong_person_counted", keep=False)
 
 
 def _take_point(state: DebtorState, named: events.ContactPoint, stamp: str, event_id: UUID) -> None:
@@ -194,10 +177,10 @@ def _take_point(state: DebtorState, named: events.ContactPoint, stamp: str, even
         point.consent = revoke(point.consent, at, None)
     elif named.consent == "granted":
         at = stamp_of(named.consent_at, event_id) if named.consent_at else NAMED_WITHOUT_DATE
-        point.consent, _ = _grant(point.consent, at)
+        point.consent, _ = grant(point.consent, at)
 
 
-def _grant(current: Consent | None, stamp: str) -> tuple[Consent, list[UUID]]:
+def grant(current: Consent | None, stamp: str) -> tuple[Consent, list[UUID]]:
     """Return the consent after a grant, and the revocations whose holds it lifts."""
     consent = current or Consent()
     consent.granted = max(consent.granted, stamp)
@@ -210,9 +193,9 @@ def _grant(current: Consent | None, stamp: str) -> tuple[Consent, list[UUID]]:
 def _consent_level(out: Folded, level: str, stamp: str, event_id: UUID, *, granted: bool) -> None:
     consents = out.state.consents
     if granted:
-        consents[level], lifted = _grant(consents.get(level), stamp)
+        consents[level], lifted = grant(consents.get(level), stamp)
         for cause in lifted:
-            _change(out, cause, "consent_granted", keep=False)
+            change_person_hold(out, cause, "consent_granted", keep=False)
         return
     for_everything = level == EVERYTHING
     consent = consents[level] = revoke(
@@ -222,7 +205,7 @@ def _consent_level(out: Folded, level: str, stamp: str, event_id: UUID, *, grant
         keep = stamp > _newest_grant(out.state)
         if not keep:
             consent.revoked_by.pop(str(event_id), None)
-        _change(out, event_id, "consent_revoked", keep=keep)
+        change_person_hold(out, event_id, "consent_revoked", keep=keep)
 
 
 def _newest_grant(state: DebtorState) -> str:
@@ -237,13 +220,14 @@ def _free_from_everything(out: Folded, stamp: str) -> None:
     if everything is None or stamp <= everything.revoked:
         return
     for cause in everything.revoked_by:
-        _change(out, UUID(cause), "consent_narrowed", keep=False)
+        change_person_hold(out, UUID(cause), "consent_narrowed", keep=False)
     everything.revoked_by = {}
 
 
-def _lift_address(
+def lift_address(
     out: Folded, causes: list[UUID], channel: str, address: str, address_subject: object
 ) -> None:
+    """Lift the address holds of revocations that a newer grant undid."""
     if not callable(address_subject):
         return
     subject = address_subject(channel, address)
@@ -254,18 +238,21 @@ def _lift_address(
         )
 
 
-def _change(
+def change_person_hold(
     out: Folded, cause: UUID, reason: str, *, keep: bool, until: datetime | None = None
 ) -> None:
-    """Say what becomes of the debtor hold that intake placed for the event `cause`."""
-    subject = subject_of("debtor", out.state.tenant_id, str(out.state.debtor_id))
-    out.hold_changes.append(
+    """Say what becomes of the debtor hold that intake placed for the event `cause`.
+
+    Which of the ids that the person had by then it is on, the hold's own id says.
+    """
+    out.hold_changes.extend(
         HoldChange(
             hold_id=hold_id(cause, "debtor", subject),
             state="active" if keep else "lifted",
             reason=reason,
             until=until if keep else None,
         )
+        for subject in debtor_subjects(out.state)
     )
 
 

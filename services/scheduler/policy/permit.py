@@ -7,6 +7,7 @@ call, and the versions of portfolio, ladder, packs, template and account.
 from collections.abc import Callable
 
 from services.scheduler.policy.jurisdiction import Jurisdiction
+from services.scheduler.policy.people import debtor_subjects
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.segment import ladder_for
 from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState
@@ -34,7 +35,7 @@ def subjects(
         subject_of("channel", tenant, record.channel),
         subject_of("template", tenant, record.template_id),
         subject_of("template", tenant, f"{record.template_id}@{version}"),
-        subject_of("debtor", tenant, str(state.debtor_id)),
+        *debtor_subjects(state),
         *(subject_of("debt", tenant, str(debt.debt_id)) for debt in debts),
         address,
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.scheduler.policy.decision import VerdictKind
+from services.scheduler.policy.people import debtor_subjects
 from services.scheduler.policy.standing import deadline, next_instalment, open_promises
 from services.scheduler.policy.state import DebtorState, DebtState
 from shared.events.configuration import Portfolio
@@ -137,7 +138,7 @@ def _lane_hold(scene: Scene) -> Silenced | None:
         "everything",
         subject_of("tenant", tenant),
         subject_of("portfolio", tenant, scene.debt.portfolio_id),
-        subject_of("debtor", tenant, str(scene.state.debtor_id)),
+        *debtor_subjects(scene.state),
         subject_of("debt", tenant, str(scene.debt.debt_id)),
     ):
         hold = scene.holds.get(subject)

@@ -228,6 +228,7 @@ class DebtorState(Compact):
     `consents` is keyed by channel or `*`; `wrong_person` by channel: points named no later than
     the stamp are not used. `points_stamp`: the newest whole list of points from the client.
     `facts_stamp` dates every fact that has a value and no stamp of its own in `fact_stamps`.
+    `absorbed`: debtors merged into this one; `absorbing`: those to come, with the parts taken.
     """
 
     debtor_id: UUID
@@ -249,6 +250,8 @@ class DebtorState(Compact):
     person_holds: dict[str, PersonHold] = {}
     holds_lifted: dict[str, str] = {}
     merged_into: UUID | None = None
+    absorbed: list[str] = []
+    absorbing: dict[str, list[int]] = {}
     erasure_requested: bool = False
 
 

@@ -3,10 +3,12 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 
+from services.contact_ledger.facts import from_event
 from services.contact_ledger.holds import Changed, _fact
-from shared.events.debt import ContactPoint, DebtorFacts, DebtorMerged
+from shared.events.debt import ContactPoint, DebtorAbsorbed, DebtorFacts, DebtorMerged
 from shared.events.hold import Hold, subject_of
 from tests.support.ledger import (
     NOW,
@@ -102,6 +104,40 @@ async def test_a_merged_debtor_leads_to_the_one_that_is_left(ledger: Ledger) -> 
         "debt registered",
         "debtors merged",
     ]
+
+
+async def test_a_merge_told_to_both_and_its_hand_over_are_entries_that_hide_nothing_of_anybody(
+    ledger: Ledger,
+) -> None:
+    """Each debtor has the merge in its own history; the scheduler's document stays inside."""
+    old, new = Debtor(), Debtor()
+    merge = new.event(DebtorMerged, NOW + HOUR, merged_debtor_id=old.debtor_id, debt_id=None)
+    copy = msgspec.structs.replace(merge, cause_event_id=uuid4())
+    taken = new.event(
+        DebtorAbsorbed,
+        NOW + HOUR,
+        merged_debtor_id=old.debtor_id,
+        debt_id=None,
+        cause_event_id=copy.cause_event_id,
+        state=msgspec.Raw(b'{"name":"Maria Segredo"}'),
+    )
+    told = an_envelope("debtor.merged.v1", merge, at=NOW + HOUR)
+    to_old = an_envelope("debtor.merged.v1", copy, at=NOW + HOUR)
+    to_old = msgspec.structs.replace(to_old, key=str(old.debtor_id))
+    over = an_envelope("debtor.absorbed.v1", taken, at=NOW + 2 * HOUR)
+    facts = [
+        from_event(envelope, data, NOW)
+        for envelope, data in ((told, merge), (to_old, copy), (over, taken))
+    ]
+    assert [fact.debtor_id for fact in facts] == [new.debtor_id, old.debtor_id, new.debtor_id]
+    await ledger.write(*facts, *facts)
+    history = await ledger.ok(f"/v1/debtors/{new.debtor_id}/history")
+    assert [line["what"] for line in history["entries"]] == [
+        "debtors merged",
+        "debtors merged",
+        "debts of a merged debtor taken over",
+    ]
+    assert "Segredo" not in msgspec.json.encode(history).decode()
 
 
 async def test_a_hold_on_a_debt_is_in_its_debtors_history(ledger: Ledger) -> None:

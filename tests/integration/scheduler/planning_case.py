@@ -99,8 +99,9 @@ def incoming(kind: str, event: msgspec.Struct, *, source: str = "regua/scheduler
 class Case:
     """One owned shard."""
 
-    def __init__(self, pool: Pool, epoch: int) -> None:
+    def __init__(self, pool: Pool, epoch: int, shard: int = SHARD) -> None:
         self.pool = pool
+        self.shard = shard
         self.epoch = epoch
         self.rules = rulebook()
         self.rate = 1_000.0
@@ -112,22 +113,26 @@ class Case:
         )
 
     @classmethod
-    async def taken(cls, pool: Pool) -> "Case":
+    async def taken(cls, pool: Pool, shard: int = SHARD) -> "Case":
         """Take the shard over and stand at Monday's dawn: what is planned waits for the window."""
         async with pool.acquire() as conn:
             position = await shards.take_over(
-                conn, partition=SHARD, owner="test", cluster_id="cluster"
+                conn, partition=shard, owner="test", cluster_id="cluster"
             )
             await conn.execute("SELECT platform.set_law_now($1)", MONDAY_DAWN)
-        return cls(pool, position.epoch)
+        return cls(pool, position.epoch, shard)
+
+    def of(self, _tenant_id: str) -> Rulebook:
+        """The rulebook of every tenant."""
+        return self.rules
 
     @asynccontextmanager
     async def fenced(self) -> AsyncIterator[WorkingSet]:
         """A transaction that begins with our lock on the shard."""
         async with self.pool.transaction() as conn:
-            await shards.lock_shard(conn, partition=SHARD, epoch=self.epoch)
+            await shards.lock_shard(conn, partition=self.shard, epoch=self.epoch)
             law, machine = await shards.clocks(conn)
-            yield WorkingSet(conn, partition=SHARD, law=law, machine=machine)
+            yield WorkingSet(conn, partition=self.shard, law=law, machine=machine)
 
     async def fold(self, *events: Incoming) -> None:
         """Fold events as one batch."""
@@ -147,7 +152,7 @@ class Case:
     async def wake(self) -> int:
         """Decide for debtors whose instant has come."""
         async with self.fenced() as ws:
-            due = await debtors.due_debtors(ws.conn, partition=SHARD, now=ws.law, limit=100)
+            due = await debtors.due_debtors(ws.conn, partition=self.shard, now=ws.law, limit=100)
             await plan_due(ws, due, self.dispatcher)
         return len(due)
 

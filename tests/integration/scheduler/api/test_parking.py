@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 from services.scheduler.store import holds as hold_store
+from shared.events.debt import DebtorMerged
 from shared.events.hold import subject_of
+from shared.events.identities import hold_id
 from shared.events.topics import CONTACT_EVENTS
+from shared.postgres.outbox import headers_from
 from tests.support.scheduler import (
     ACME,
     Doors,
@@ -133,6 +136,7 @@ async def test_colliding_identities_wait_for_the_merge(door: Doors) -> None:
     events = await door.published()
     assert [kind for kind, _ in events[2:]] == [
         "debtor.merged.v1",
+        "debtor.merged.v1",
         "debt.registered.v1",
         "debt.payment_received.v1",
     ]
@@ -172,6 +176,30 @@ async def test_after_a_merge_both_references_and_all_debts_are_one_debtor(door: 
     assert {event.debtor_id for _, event in events[2:]} == {events[0][1].debtor_id}
     merged = [hold.subject for hold in await door.lane() if hold.reason == "debtor.merged"]
     assert len(merged) == 2
+
+
+async def test_a_merge_is_told_to_both_and_stops_both(door: Doors) -> None:
+    merge = an_event("debtor.merged", {"debtor_ref": "P-2", "into_debtor_ref": "P-1"})
+    await door.batch([a_registration(1), a_registration(2), merge])
+    await door.post(merge)  # a duplicate tells nobody anything
+
+    (_, first), (_, second), (_, told), (_, copy) = await door.published()
+    assert isinstance(told, DebtorMerged)
+    assert isinstance(copy, DebtorMerged)
+    rows = await door.pool.fetch("SELECT key, headers FROM outbox ORDER BY xid, id")
+    keys = [row["key"] for row in rows[-2:]]
+    assert keys == [str(first.debtor_id), str(second.debtor_id)]
+    original, other = (dict(headers_from(row["headers"]))["ce_id"] for row in rows[-2:])
+    cause = copy.cause_event_id
+    assert cause is not None
+    assert told.cause_event_id is None
+    assert str(cause).encode() == original != other
+    for event in (told, copy):
+        assert event.debtor_id == first.debtor_id
+        assert event.merged_debtor_id == second.debtor_id
+    held = {hold.subject: hold.hold_id for hold in await door.lane()}
+    subjects = [subject_of("debtor", ACME, key) for key in keys]
+    assert held == {subject: hold_id(cause, "debtor", subject) for subject in subjects}
 
 
 async def test_a_person_may_be_held_before_anything_is_owed(door: Doors) -> None:

@@ -106,7 +106,6 @@ def test_the_hold_of_each_debt_event(event_type: str, event: Any, state: str) ->
             ),
             "lifted",
         ),
-        ("debtor.merged", events.DebtorMerged(**person(), merged_debtor_id=uid("other")), "lifted"),
     ],
 )
 def test_the_hold_of_each_event_about_the_person(event_type: str, event: Any, state: str) -> None:
