@@ -23,10 +23,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from shared.http.auth import Authenticator, Principal, require
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
+from shared.http.guarded import Guarded
 from shared.http.problems import Problem, from_http, from_validation
 from shared.settings import CannotStart, ServiceSettings
 from shared.telemetry import logs, metrics
@@ -80,7 +81,7 @@ def create_app(
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """Return the application of one service; `machine_now` judges whether a key has expired."""
-    app = _Guarded(
+    app = Guarded(
         title=f"Regua {service}",
         version="1",
         lifespan=lifespan,
@@ -116,24 +117,6 @@ def create_app(
     )
     _document_raw_routes(app, raw_routes)
     return app
-
-
-class _Guarded(FastAPI):
-    """A FastAPI application behind its edge; raw routes never enter the framework at all.
-
-    Its own layers cost a webhook as much as verifying and storing it (some 80 µs).
-    """
-
-    def guard(self, edge: Edge) -> None:
-        """Put the edge in front of every route."""
-        self._edge = edge
-        self.add_middleware(edge.before)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._edge.answers(scope):
-            await self._edge(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class _Health:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from shared.events.envelope import Envelope, encode
 from shared.events.hold import COMPLETE_THROUGH_KEY, CompleteThrough
+from shared.events.topics import CONTACT_HOLDS
 from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
 from shared.kafka.errors import PublishFailed
@@ -51,7 +52,7 @@ class LaneRelay:
         pool: Pool,
         producer: Producer,
         table: str = "hold_outbox",
-        topic: str = "contact.holds.v1",
+        topic: str = CONTACT_HOLDS.name,
         *,
         marks: bool = False,
         source: str = "regua/scheduler",

@@ -57,10 +57,11 @@ def describe(metadata: MetaData) -> None:
         Column("stage", Integer, nullable=False),
         Column("status", Text, nullable=False),
     )
-    _contact_tables(metadata)
+    _contact_table(metadata)
+    _slot_table(metadata)
 
 
-def _contact_tables(metadata: MetaData) -> None:
+def _contact_table(metadata: MetaData) -> None:
     instant = DateTime(timezone=True)
     contact = Table(
         "contact",
@@ -102,6 +103,9 @@ def _contact_tables(metadata: MetaData) -> None:
         contact.c.account_id,
         postgresql_where=text("state = ANY (ARRAY[10, 20])"),
     )
+
+
+def _slot_table(metadata: MetaData) -> None:
     slot = Table(
         "contact_slot",
         metadata,
