@@ -1,76 +1,28 @@
 """Recording from a real Kafka: once in effect, whatever is redelivered, emptied or unreadable."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import msgspec
 import pytest
 
 from services.contact_ledger.holds import HoldRecorder
 from services.contact_ledger.progress import ProgressReport
-from services.contact_ledger.recorder import Recorder
 from services.contact_ledger.store import offsets
-from services.contact_ledger.writer import Writer
 from shared.events.debt import PaymentReceived
 from shared.events.envelope import Envelope, encode
 from shared.events.hold import CompleteThrough, Hold, subject_of
-from shared.events.topics import CONTACT_EVENTS, CONTACT_HOLDS, DEBT_EVENTS, dead_letters
+from shared.events.topics import dead_letters
 from shared.kafka import admin
-from shared.kafka.client import ConsumerSettings
-from shared.kafka.consumer import GroupConsumer
-from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.ends import LogEnds
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.kafka.records import Outgoing
 from shared.postgres import Pool
 from tests.support.bus import until
 from tests.support.ledger import NOW, TENANT, Debtor, a_writer, an_envelope
-
-PARTITIONS = 2
-
-
-class Bus:
-    """The run's Kafka with topics of this test's own."""
-
-    def __init__(self, bootstrap: str, suffix: str, producer: Producer) -> None:
-        self.bootstrap = bootstrap
-        self.suffix = suffix
-        self.producer = producer
-        self.debts = DEBT_EVENTS.name + suffix
-        self.contacts = CONTACT_EVENTS.name + suffix
-        self.holds = CONTACT_HOLDS.name + suffix
-
-    async def publish(self, topic: str, envelopes: Sequence[Envelope]) -> None:
-        await self.producer.publish(
-            [Outgoing(topic, each.key, each.headers(), each.data) for each in envelopes]
-        )
-
-    @asynccontextmanager
-    async def recording(
-        self, pool: Pool, writer: Writer, *, buried_max: int = 1_000
-    ) -> AsyncIterator[Recorder]:
-        recorder = Recorder(
-            pool=pool,
-            consumer=GroupConsumer(
-                self.bootstrap,
-                f"contact_ledger{self.suffix}",
-                (self.debts, self.contacts),
-                ConsumerSettings(session_timeout_ms=6_000),
-            ),
-            dead_letters=DeadLetters(self.producer, buried_max),
-            writer=writer,
-            records_max=500,
-        )
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(recorder.run(stop))
-            yield recorder
-            stop.set()
+from tests.support.ledger_bus import PARTITIONS, Bus, entries, envelope_of, lives, wait_for_entries
 
 
 @pytest.fixture
@@ -82,37 +34,6 @@ async def bus(kafka_bootstrap: str, topic_suffix: str) -> AsyncIterator[Bus]:
     await producer.start()
     yield Bus(kafka_bootstrap, topic_suffix, producer)
     await producer.stop()
-
-
-def envelope_of(fact: Any) -> Envelope:
-    return an_envelope(
-        fact.type, fact.data, at=fact.event_time, tenant=fact.tenant_id, event_id=fact.event_id
-    )
-
-
-def lives(count: int) -> tuple[list[Envelope], list[Envelope]]:
-    """Debt events and contact facts of `count` debtors."""
-    debts, contacts = [], []
-    for _ in range(count):
-        debtor = Debtor()
-        contact = debtor.contact()
-        debts.append(envelope_of(debtor.registered()))
-        contacts += [
-            envelope_of(contact.state(f"contact.{step}"))
-            for step in ("planned", "dispatched", "accepted", "sent", "delivered")
-        ]
-    return debts, contacts
-
-
-async def entries(pool: Pool) -> int:
-    return int(await pool.fetchval("SELECT count(*) FROM entry"))
-
-
-async def wait_for_entries(pool: Pool, count: int) -> None:
-    async def there() -> bool:
-        return await entries(pool) == count
-
-    await until(there)
 
 
 async def test_everything_published_is_recorded_once(pool: Pool, bus: Bus) -> None:
