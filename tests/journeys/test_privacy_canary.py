@@ -24,7 +24,7 @@ from tests.support.journey import Journey, Site, instant, until
 NAME = "Quirinália Zwetschgen Ornitorrinco"
 DOCUMENT = "529.982.247-25"
 EMAIL = "canario.zwetschgen@ornitorrinco.example"
-AMOUNT = "98731.57"
+AMOUNT = "9873157.31"
 REPLY = "kookaburra pago quinta sem falta"
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 MARKS = (
@@ -34,9 +34,11 @@ MARKS = (
     "rnitorrinco",
     "529.982.247-25",
     "52998224725",
-    "98731",
-    "98.731",
-    "9873157",
+    # Whole, or with their signs: fewer digits alone turn up in random ids by chance.
+    "9873157.31",
+    "9.873.157",
+    "9,873,157",
+    "987315731",
     "kookaburra",
     "ainda não localizamos",  # the rendered message
 )
