@@ -7,6 +7,7 @@ import pytest
 
 from deploy.local.databases import Database
 from shared.postgres import migrate, open_pool
+from tests.integration.scheduler.merging_case import Pair
 from tests.integration.scheduler.planning_case import Case
 
 TABLES = "shard, debtor, debt, contact, contact_slot, outbox, work_item, hold, hold_outbox"
@@ -32,3 +33,9 @@ async def case(migrated_url: str, sandbox_database: Database) -> AsyncIterator[C
         yield await Case.taken(pool)
     finally:
         await pool.close()
+
+
+@pytest.fixture
+async def pair(case: Case) -> Pair:
+    """Two debtors, each in a shard of its own."""
+    return Pair(case, await Case.taken(case.pool, shard=1))

@@ -1,145 +1,25 @@
-"""Two debtors in two shards turn out to be one: contact stops, debts move, nothing is repeated."""
+"""Two debtors turn out to be one: contact stops, debts move, nothing is repeated."""
 
-from datetime import date, timedelta
-from typing import Any, cast
-from uuid import UUID, uuid4
+from datetime import timedelta
+from typing import cast
 
 import msgspec
-import pytest
 
-from services.scheduler import planning
 from services.scheduler.explaining import explain_debtor
-from services.scheduler.intake.stops import holds_of
-from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import Rulebooks
-from services.scheduler.store import holds as hold_store
-from services.scheduler.work_items import WorkItems
-from shared.events.contact import ContactAttempted, ContactDecided, ContactReply, Item
-from shared.events.debt import DebtorMerged, HoldLifted, HoldPlaced, PaymentReceived
-from shared.events.envelope import Envelope, encode
+from shared.events.contact import ContactDecided
 from shared.events.hold import subject_of
-from shared.events.identities import fact_id, time_ordered_id
+from shared.events.identities import time_ordered_id
 from shared.events.states import ContactState
-from shared.postgres.outbox import headers_from
+from tests.integration.scheduler.merging_case import Pair, a_fact, about
 from tests.integration.scheduler.planning_case import (
     MONDAY_NOON,
-    Case,
     incoming,
     registered,
     subject_of_address,
 )
 
-MERGE = uuid4()
 TUESDAY_NOON = MONDAY_NOON + timedelta(days=1)
-
-
-class Pair:
-    """A merged debtor in one shard, its survivor in another, and the topic between them."""
-
-    def __init__(self, here: Case, there: Case) -> None:
-        self.here = here  # the survivor's shard
-        self.there = there  # the merged debtor's
-        self.old_debt, self.new_debt = uuid4(), uuid4()
-        self.old, self.new = registered(debt_id=self.old_debt), registered(debt_id=self.new_debt)
-        self.seen = 0
-
-    @property
-    def merged(self) -> UUID:
-        return self.old.debtor_id
-
-    @property
-    def survivor(self) -> UUID:
-        return self.new.debtor_id
-
-    async def merge(self) -> None:
-        """Do what intake does (tests/integration/scheduler/api proves that): holds, two events."""
-        event = DebtorMerged(
-            debtor_id=self.survivor,
-            occurred_at=MONDAY_NOON,
-            recorded_at=MONDAY_NOON,
-            merged_debtor_id=self.merged,
-        )
-        holds = holds_of(
-            "debtor.merged.v1", event, event_id=MERGE, tenant_id="acme", address_key=b"key"
-        )
-        async with self.here.pool.transaction() as conn:
-            await hold_store.place(conn, holds)
-        copy = msgspec.structs.replace(event, cause_event_id=MERGE)
-        told = fact_id(MERGE, "debtor.merged.v1", str(self.merged))
-        await self.here.fold(told_to(self.survivor, event, MERGE))
-        await self.there.fold(told_to(self.merged, copy, told))
-
-    async def pump(self) -> list[str]:
-        """Bring what the shards put on debt.events.v1 to whom it is keyed; return its types."""
-        rows = await self.here.pool.fetch(
-            "SELECT headers, value FROM outbox WHERE topic = 'debt.events.v1' ORDER BY xid, id"
-        )
-        new, self.seen = rows[self.seen :], len(rows)
-        found = [
-            Envelope.from_record(dict(headers_from(row["headers"])), row["value"]) for row in new
-        ]
-        for envelope in found:
-            read = planning.read(envelope)
-            assert read is not None
-            await (self.there if read.debtor_id == self.merged else self.here).fold(read)
-        return [envelope.type for envelope in found]
-
-    async def survivor_state(self) -> DebtorState:
-        return await self.here.state(self.survivor)
-
-    async def holds(self) -> set[tuple[str, str]]:
-        rows = await self.here.pool.fetch("SELECT subject, state FROM hold")
-        return {(row["subject"], row["state"]) for row in rows}
-
-
-def told_to(debtor_id: UUID, event: DebtorMerged, event_id: UUID) -> planning.Incoming:
-    read = planning.read(
-        Envelope(
-            id=event_id,
-            type="debtor.merged.v1",
-            source="regua/scheduler",
-            time=MONDAY_NOON,
-            key=str(debtor_id),
-            tenant_id="acme",
-            data=encode(event),
-        )
-    )
-    assert read is not None
-    return read
-
-
-def a_fact(contact: dict[str, Any], debt_id: UUID, **changes: Any) -> ContactAttempted:
-    fields: dict[str, Any] = {
-        "contact_id": contact["contact_id"],
-        "debtor_id": contact["debtor_id"],
-        "portfolio_id": "loja",
-        "channel": "sms",
-        "items": (Item(debt_id=debt_id, episode=1, step_key="d1-notice", stage=1),),
-        "at": MONDAY_NOON,
-        "machine_at": MONDAY_NOON,
-        "attempt_id": contact["contact_id"],
-        "n": 1,
-        "provider": "twilio",
-        "account_id": "sms",
-    }
-    return ContactAttempted(**fields | changes)
-
-
-def about(contact: dict[str, Any], kind: type[Any], **fields: Any) -> Any:
-    return kind(
-        contact_id=contact["contact_id"],
-        debtor_id=contact["debtor_id"],
-        portfolio_id="loja",
-        channel="sms",
-        at=MONDAY_NOON,
-        machine_at=MONDAY_NOON,
-        **fields,
-    )
-
-
-@pytest.fixture
-async def pair(case: Case) -> Pair:
-    return Pair(case, await Case.taken(case.pool, shard=1))
 
 
 async def test_debts_and_contacts_move_and_steps_taken_stay_taken(pair: Pair) -> None:
@@ -234,150 +114,6 @@ async def test_a_contact_at_its_sender_is_asked_back_and_its_end_is_forwarded(pa
     assert (await pair.survivor_state()).contacts[str(anew["contact_id"])].k == 2
     forwarded = (await pair.here.envelopes("contact.cancelled.v1"))[-1]
     assert (forwarded.id, forwarded.time) == (fact.envelope.id, fact.envelope.time)  # one entry
-
-
-async def test_an_answer_under_the_old_id_is_understood_by_the_survivor(pair: Pair) -> None:
-    await pair.there.fold(incoming("debt.registered.v1", pair.old))
-    await pair.there.dispatch_at_noon()
-    (sent,) = await pair.there.contacts(pair.merged)
-    await pair.merge()
-    items = (Item(debt_id=pair.old_debt, episode=1, step_key="d1-notice", stage=1),)
-    reply = about(
-        sent,
-        ContactReply,
-        items=items,
-        reply_id=uuid4(),
-        provider="twilio",
-        account_id="sms",
-        intent="promise",
-        confident=True,
-        promise_date=date(2027, 3, 12),
-    )
-    for kind, fact in (
-        ("contact.accepted.v1", a_fact(sent, pair.old_debt)),
-        ("contact.replied.v1", reply),
-    ):
-        await pair.there.fold(incoming(kind, fact, source="regua/sms_sender"))
-
-    assert await pair.pump() == ["debtor.absorbed.v1", "contact.accepted.v1", "contact.replied.v1"]
-
-    debt = (await pair.survivor_state()).debts[str(pair.old_debt)]
-    assert debt.steps["d1-notice"].state == "sent"
-    assert [promise.due for promise in debt.promises.values()] == [date(2027, 3, 12)]
-
-
-async def test_events_that_reach_the_survivor_first_are_joined(pair: Pair) -> None:
-    """Among them a registration: without its stage, which the database would refuse to lower."""
-    old = msgspec.structs.replace(pair.old, stage=2)
-    await pair.there.fold(incoming("debt.registered.v1", old))
-    await pair.merge()
-    paid = PaymentReceived(
-        debtor_id=pair.survivor,
-        debt_id=pair.old_debt,
-        portfolio_id="loja",
-        occurred_at=MONDAY_NOON,
-        recorded_at=MONDAY_NOON,
-        amount=112_000,
-        currency="BRL",
-        paid_at=MONDAY_NOON,
-    )
-    again = registered(debtor_id=pair.survivor, debt_id=pair.old_debt, principal=112_500)
-    await pair.here.fold(
-        incoming("debt.payment_received.v1", paid), incoming("debt.registered.v1", again)
-    )
-
-    await pair.pump()
-
-    debt = (await pair.survivor_state()).debts[str(pair.old_debt)]
-    assert (debt.stage, debt.paid()) == (2, 112_000)
-    row = await pair.here.pool.fetchrow("SELECT * FROM debt WHERE debt_id = $1", pair.old_debt)
-    assert row is not None
-    assert (row["debtor_id"], row["stage"]) == (pair.survivor, 2)
-
-
-async def test_everything_told_again_changes_nothing(pair: Pair) -> None:
-    first = incoming("debt.registered.v1", pair.old)
-    await pair.there.fold(first)
-    await pair.here.fold(incoming("debt.registered.v1", pair.new))
-    await pair.merge()
-    await pair.pump()
-    state, holds = await pair.survivor_state(), await pair.holds()
-    contacts = await pair.here.contacts(pair.survivor)
-
-    await pair.there.fold(first)
-    await pair.merge()
-    pair.seen = 0
-    await pair.pump()
-
-    assert await pair.survivor_state() == state
-    assert await pair.here.contacts(pair.survivor) == contacts
-    assert await pair.holds() == holds
-
-
-async def test_a_hold_on_the_merged_person_binds_the_survivor_until_it_is_lifted(
-    pair: Pair,
-) -> None:
-    placed = HoldPlaced(
-        debtor_id=pair.merged,
-        occurred_at=MONDAY_NOON,
-        recorded_at=MONDAY_NOON,
-        reason="attorney",
-    )
-    told = incoming("debtor.hold_placed.v1", placed)
-    by_operator = subject_of("debtor", "acme", str(pair.merged))
-    operators = hold_store.NewHold(
-        hold_id=uuid4(), tenant_id="acme", scope="debtor", subject=by_operator, reason="asked"
-    )
-    holds = holds_of(
-        "debtor.hold_placed.v1",
-        placed,
-        event_id=told.envelope.id,
-        tenant_id="acme",
-        address_key=b"key",
-    )
-    async with pair.there.pool.transaction() as conn:
-        await hold_store.place(conn, [*holds, operators])
-    await pair.there.fold(incoming("debt.registered.v1", pair.old), told)
-    await pair.merge()
-    await pair.pump()
-    assert await pair.here.contacts(pair.survivor) == []
-
-    over = HoldLifted(
-        debtor_id=pair.survivor,
-        occurred_at=TUESDAY_NOON,
-        recorded_at=TUESDAY_NOON,
-        reason="attorney",
-    )
-    await pair.here.fold(incoming("debtor.hold_lifted.v1", over))
-    active = await pair.here.pool.fetch("SELECT hold_id FROM hold WHERE state = 'active'")
-    assert [row["hold_id"] for row in active] == [operators.hold_id]
-    assert await pair.here.contacts(pair.survivor) == []  # the operator's own hold still binds
-
-
-async def test_a_decision_about_the_merged_ones_item_follows_it(pair: Pair) -> None:
-    await pair.there.fold(incoming("debt.registered.v1", pair.old))
-    await pair.merge()
-    await pair.pump()
-    item = uuid4()
-    await pair.there.pool.execute(
-        """INSERT INTO work_item (work_item_id, tenant_id, kind, state, debtor_id, debt_id,
-                                  reasons, opened_at, episode, step_key)
-           VALUES ($1, 'acme', 'mandatory_failed', 'open', $2, $3, '[]', now(), 1, 'd1-notice')""",
-        item,
-        pair.merged,
-        pair.old_debt,
-    )
-    await WorkItems(pair.there.pool, wake=lambda: None).decide(
-        tenant_id="acme", work_item_id=item, actor="ana", decision="waive", note=None
-    )
-    (fact,) = await pair.there.envelopes("work_item.closed.v1")
-    read = planning.read(fact)
-    assert read is not None
-    assert read.debtor_id == pair.merged
-    await pair.there.fold(read)
-    assert await pair.pump() == ["work_item.closed.v1"]
-    debt = (await pair.survivor_state()).debts[str(pair.old_debt)]
-    assert debt.steps["d1-notice"].state == "waived"
 
 
 async def test_a_large_debtor_comes_in_parts(pair: Pair) -> None:
