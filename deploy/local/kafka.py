@@ -57,6 +57,14 @@ log.cleaner.backoff.ms=5000
 """
 
 
+def new_cluster_id() -> str:
+    """Return a random cluster id; never one that the storage tool would take for an option."""
+    while True:
+        found = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not found.startswith("-"):
+            return found
+
+
 class Kafka:
     """One embedded broker with its data."""
 
@@ -118,7 +126,7 @@ class Kafka:
 
     def _format(self) -> None:
         places.server_folder(self._data)
-        self.cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.cluster_id = new_cluster_id()
         places.write(
             self._properties,
             PROPERTIES.format(
