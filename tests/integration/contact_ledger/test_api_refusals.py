@@ -82,7 +82,7 @@ async def test_every_route_asks_for_a_key_that_may_read(ledger: Ledger, path: st
         ("/v1/kpis?from=2026-04-01&to=2026-03-01", "to"),
         ("/v1/contacts?outcome=splendid", "outcome"),
         ("/v1/contacts?debtor_id=12", "debtor_id"),
-        ("/v1/contacts?cursor=%00", "cursor"),
+        ("/v1/contacts?cursor=%21", "cursor"),
         ("/v1/contacts?cursor=AAAA", "cursor"),
         ("/v1/contacts?limit=5000", "limit"),
         ("/v1/events?after=" + "A" * 300, "after"),
