@@ -5,11 +5,12 @@ import base64
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import msgspec
@@ -59,15 +60,17 @@ async def settings(own_kafka: Kafka, fresh_database: Database) -> dict[str, str]
     }
 
 
-async def run(settings: dict[str, str], *words: str) -> asyncio.subprocess.Process:
+async def run(
+    settings: dict[str, str], *words: str, said: IO[bytes] | None = None
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.scheduler",
         *words,
         env=settings,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=said or asyncio.subprocess.PIPE,
+        stderr=said or asyncio.subprocess.PIPE,
     )
 
 
@@ -111,16 +114,24 @@ async def serving(settings: dict[str, str]) -> AsyncIterator[tuple[Client, Any]]
     code, out, _ = await ended(await run(settings, "bootstrap", "--force-new"))
     assert code == 0
     client = Client(settings, out.split()[-1])
-    process = await run(settings, "serve")
+    # A file, not a pipe: nobody reads while the test runs, and a full pipe stops who writes.
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, after the process
+    process = await run(settings, "serve", said=said)
     try:
         await until(lambda: process.returncode is not None or client.ready(), SECONDS_MAX)
-        assert process.returncode is None, (await process.communicate())[1].decode()
+        assert process.returncode is None, text_of(said)
         yield client, process
     finally:
         await client.close()
         if process.returncode is None:
             process.kill()
             await process.wait()
+        said.close()
+
+
+def text_of(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read().decode()
 
 
 async def configure(client: Client) -> None:
