@@ -49,7 +49,9 @@ def settings(own_kafka: Kafka, fresh_database: Database) -> dict[str, str]:
     }
 
 
-async def run(command: str, settings: dict[str, str]) -> asyncio.subprocess.Process:
+async def run(
+    command: str, settings: dict[str, str], stderr: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -57,7 +59,7 @@ async def run(command: str, settings: dict[str, str]) -> asyncio.subprocess.Proc
         command,
         env=settings,
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
     )
 
 
@@ -85,7 +87,8 @@ async def answer(settings: dict[str, str], path: str) -> Any:
 
 @asynccontextmanager
 async def serving(settings: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await run("serve", settings)
+    # Nobody reads while the test runs, and a full pipe stops who writes.
+    process = await run("serve", settings, stderr=asyncio.subprocess.DEVNULL)
     try:
         yield process
     finally:
