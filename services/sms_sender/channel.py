@@ -6,8 +6,8 @@ adapter for other houses that speak that API; its accounts must name a `base_url
 
 from services.sms_sender.message import SmsMessage, compose
 from services.sms_sender.providers.twilio import Twilio
-from services.sms_sender.replies import is_opt_out, read_reply
 from shared.sender.channel import Channel
+from shared.sender.replies import is_opt_out, read_reply
 
 SMS: Channel[SmsMessage] = Channel(
     name="sms",

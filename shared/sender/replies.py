@@ -10,8 +10,8 @@ import re
 import unicodedata
 from datetime import date
 
-from services.sms_sender.promises import amount_in, date_in
 from shared.sender.channel import Reading
+from shared.sender.promises import amount_in, date_in
 
 TEXT_CHARS_MAX = 2_000  # longer replies are read by their beginning
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from services.sms_sender.replies import is_opt_out, read_reply
+from shared.sender.replies import is_opt_out, read_reply
 
 SUNDAY = date(2026, 11, 22)
 BRAZIL, STATES, MEXICO, ELSEWHERE = "+5511987654321", "+12025550100", "+5215512345678", "+447700900"
