@@ -8,12 +8,19 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import phonenumbers
 
+from services.scheduler.field_checks import (
+    check_locale,
+    check_one_of,
+    check_text,
+    check_within,
+    wrong,
+)
 from services.scheduler.intake.people import is_zone
+from services.scheduler.message_checks import CHANNELS, ROLES, check_account, check_template
 from services.scheduler.policy.channels import check_portfolio
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.packs import load_pack
@@ -28,7 +35,6 @@ from shared.events.configuration import (
     SenderAccount,
     Template,
     Tenant,
-    is_public,
 )
 from shared.events.currencies import MINOR_DIGITS
 from shared.http.auth import PLATFORM_TENANT, SCOPES
@@ -37,18 +43,11 @@ from shared.postgres.connection import Connection
 
 CONFLICT = 409
 NOT_FOUND = 404
-CHANNELS = ("sms", "email", "whatsapp")
-ROLES = ("first_party", "third_party")
 PARTS = {"principal", "interest", "penalty"}
-CONTENT_CLASSES = ("utility", "marketing")
-RATE_PER_SECOND_MAX = 100_000.0  # beyond any provider: a typing error
 DAYS_MAX = 366  # of grace or reversal: a year is generous
-TEXT_CHARS_MAX = 1_600  # ten SMS segments: what the strictest provider takes at once
 DOCUMENT_CHARS_MAX = 200_000  # a ladder of a hundred steps has 20,000
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
-_LOCALE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:/[^\x00]{1,500}")
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -80,7 +79,7 @@ async def check_entry(
     if not _ID.fullmatch(entry_id) or (
         tenant_id != PLATFORM_TENANT and not _ID.fullmatch(tenant_id)
     ):
-        raise _wrong("id", "not an id", "use up to 100 letters, digits, and any of _ . : -")
+        raise wrong("id", "not an id", "use up to 100 letters, digits, and any of _ . : -")
     try:
         value = msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -111,57 +110,56 @@ async def check_delete(conn: Connection, entry: ConfigEntry) -> None:
 async def _check_tenant(conn: Connection, tenant_id: str) -> None:
     entry = await store.newest(conn, "tenant", tenant_id, tenant_id)
     if entry is None or entry.deleted:
-        raise _wrong("tenant", "no such tenant", "create the tenant first: PUT /v1/config/tenant/…")
+        raise wrong("tenant", "no such tenant", "create the tenant first: PUT /v1/config/tenant/…")
 
 
 async def _tenant(body: Tenant, context: Context) -> None:
     if context.tenant_id != context.entry_id:
-        raise _wrong("id", "not the tenant's id", "a tenant's entry is stored under its own id")
+        raise wrong("id", "not the tenant's id", "a tenant's entry is stored under its own id")
     if ":" in context.entry_id:  # `portfolio:a:b:c` would be a's portfolio and that of `a:b`
-        raise _wrong("id", "a tenant's id with a colon", "use letters, digits, and any of _ . -")
-    _text(body.name, "name", 200)
+        raise wrong("id", "a tenant's id with a colon", "use letters, digits, and any of _ . -")
+    check_text(body.name, "name", 200)
 
 
 async def _api_key(body: ApiKey, context: Context) -> None:
     del context
-    _text(body.label, "label", 100)
+    check_text(body.label, "label", 100)
     if not body.scopes or not set(body.scopes) <= set(SCOPES):
-        raise _wrong("scopes", "not known scopes", f"use some of {', '.join(SCOPES)}")
+        raise wrong("scopes", "not known scopes", f"use some of {', '.join(SCOPES)}")
 
 
 async def _portfolio(body: Portfolio, context: Context) -> None:
-    _text(body.creditor_name, "creditor_name", 200)
-    _one_of(body.collector_role, ROLES, "collector_role")
+    check_text(body.creditor_name, "creditor_name", 200)
+    check_one_of(body.collector_role, ROLES, "collector_role")
     if body.country not in phonenumbers.SUPPORTED_REGIONS:
-        raise _wrong("country", "not a country", "send an ISO 3166 code, e.g. BR or US")
+        raise wrong("country", "not a country", "send an ISO 3166 code, e.g. BR or US")
     if body.currency not in MINOR_DIGITS:
-        raise _wrong("currency", "not a currency in use", "send an ISO 4217 code, e.g. BRL")
-    if not _LOCALE.fullmatch(body.locale):
-        raise _wrong("locale", "not a locale", "send a language tag, e.g. pt-BR")
+        raise wrong("currency", "not a currency in use", "send an ISO 4217 code, e.g. BRL")
+    check_locale(body.locale, "locale")
     if body.zone is not None and not is_zone(body.zone):
-        raise _wrong("zone", "not a time zone", "send an IANA name, e.g. America/Sao_Paulo")
+        raise wrong("zone", "not a time zone", "send an IANA name, e.g. America/Sao_Paulo")
     if set(body.allocation_order) != PARTS or len(body.allocation_order) != len(PARTS):
-        raise _wrong("allocation_order", "not the three parts", "principal, interest, penalty")
-    _within(body.reversal_window_days, DAYS_MAX, "reversal_window_days")
-    _within(body.promise_grace_days, DAYS_MAX, "promise_grace_days")
-    _within(body.tolerance_minor, 10**9, "tolerance_minor")
+        raise wrong("allocation_order", "not the three parts", "principal, interest, penalty")
+    check_within(body.reversal_window_days, DAYS_MAX, "reversal_window_days")
+    check_within(body.promise_grace_days, DAYS_MAX, "promise_grace_days")
+    check_within(body.tolerance_minor, 10**9, "tolerance_minor")
     for name in ("principal_pct", "interest_pct", "penalty_pct"):
-        _within(getattr(body.fees, name), 100, f"fees.{name}")
+        check_within(getattr(body.fees, name), 100, f"fees.{name}")
     await _portfolio_references(body, context)
 
 
 async def _portfolio_references(body: Portfolio, context: Context) -> None:
     if await context.body("ladder", body.ladder_id, Document) is None:
-        raise _wrong("ladder_id", "no such ladder", "store the ladder first")
+        raise wrong("ladder_id", "no such ladder", "store the ladder first")
     for number, pack_id in enumerate(body.packs):
         if await context.body("pack", pack_id, Document) is None:
-            raise _wrong(f"packs[{number}]", "no such pack", "store the pack first")
+            raise wrong(f"packs[{number}]", "no such pack", "store the pack first")
     accounts: dict[str, SenderAccount] = {}
     for channel, account_id in body.accounts.items():
-        _one_of(channel, CHANNELS, "accounts")
+        check_one_of(channel, CHANNELS, "accounts")
         account = await context.body("account", account_id, SenderAccount)
         if account is None or account.channel != channel:
-            raise _wrong(
+            raise wrong(
                 f"accounts.{channel}", "no such account of this channel", "store the account first"
             )
         accounts[account_id] = account
@@ -174,44 +172,11 @@ async def _portfolio_references(body: Portfolio, context: Context) -> None:
 
 async def _template(body: Template, context: Context) -> None:
     del context
-    _one_of(body.channel, CHANNELS, "channel")
-    _one_of(body.content_class, CONTENT_CLASSES, "content_class")
-    if not body.texts:
-        raise _wrong("texts", "no text at all", "add at least one locale")
-    for locale, text in body.texts.items():
-        if not _LOCALE.fullmatch(locale):
-            raise _wrong("texts", "not a locale", "use language tags, e.g. pt-BR")
-        _text(text, f"texts.{locale}", TEXT_CHARS_MAX)
+    check_template(body)
 
 
 async def _account(body: SenderAccount, context: Context) -> None:
-    _one_of(body.channel, CHANNELS, "channel")
-    _text(body.provider, "provider", 50)
-    _text(body.sender, "sender", 254)
-    if not 0 < body.rate_per_second <= RATE_PER_SECOND_MAX:
-        raise _wrong("rate_per_second", "not a rate", "send contacts per second, above 0")
-    for name, reference in body.credentials.items():
-        if not is_public(name) and not _REFERENCE.fullmatch(reference):
-            raise _wrong(
-                f"credentials.{name}",
-                "not a reference to a secret",
-                "send env:NAME or file:/path; secrets themselves are never stored",
-            )
-    if body.base_url is not None and not _is_address(body.base_url, sandbox=context.sandbox):
-        raise _wrong("base_url", "not an https address", "send https://host[:port][/path]")
-    for number, role in enumerate(body.roles):
-        _one_of(role, ROLES, f"roles[{number}]")
-
-
-def _is_address(text: str, *, sandbox: bool) -> bool:
-    """Say whether a provider can be called there; a user or password in it would be a secret."""
-    try:
-        url = urlsplit(text)
-        plain = url.username is None and not url.query and not url.fragment and url.port != 0
-    except ValueError:
-        return False
-    schemes = {"http", "https"} if sandbox else {"https"}
-    return plain and bool(url.hostname) and url.scheme in schemes
+    check_account(body, sandbox=context.sandbox)
 
 
 async def _ladder(body: Document, context: Context) -> None:
@@ -220,7 +185,7 @@ async def _ladder(body: Document, context: Context) -> None:
         for channel, template_id in step.templates.items():
             template = await context.body("template", template_id, Template)
             if template is None or template.channel != channel:
-                raise _wrong(
+                raise wrong(
                     f"text: steps.{step.key}.templates.{channel}",
                     "no such template of this channel",
                     "store the template first",
@@ -233,13 +198,13 @@ async def _pack(body: Document, context: Context) -> None:
 
 
 async def _read(load: Callable[[str], Any], body: Document) -> Any:
-    _text(body.text, "text", DOCUMENT_CHARS_MAX)
+    check_text(body.text, "text", DOCUMENT_CHARS_MAX)
     try:
         # Seconds for the largest text: in the loop they would stall the holds of every tenant.
         return await asyncio.to_thread(load, body.text)
     except PolicyError as error:
         field = f"text: line {error.line}: {error.field}"
-        raise _wrong(field, error.message, error.remedy) from None
+        raise wrong(field, error.message, error.remedy) from None
 
 
 _CHECKS: dict[str, Callable[[Any, Context], Awaitable[None]]] = {
@@ -251,22 +216,3 @@ _CHECKS: dict[str, Callable[[Any, Context], Awaitable[None]]] = {
     "ladder": _ladder,
     "pack": _pack,
 }
-
-
-def _text(value: str, field: str, chars_max: int) -> None:
-    if not value.strip() or len(value) > chars_max or "\x00" in value:
-        raise _wrong(field, f"not a text of 1 to {chars_max} characters", "correct the text")
-
-
-def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
-    if value not in allowed:
-        raise _wrong(field, "not one of the allowed values", f"use {' or '.join(allowed)}")
-
-
-def _within(value: float, maximum: float, field: str) -> None:
-    if not 0 <= value <= maximum:
-        raise _wrong(field, f"not between 0 and {maximum}", "correct the number")
-
-
-def _wrong(field: str, message: str, remedy: str) -> Problem:
-    return invalid([FieldError(field=field, message=message, remedy=remedy)])

@@ -1,6 +1,6 @@
 """From a task to a text message: words, alphabet, number of segments.
 
-In: a task and its template's text. Out: an `SmsMessage`, or `RenderError`. GSM 03.38 texts carry
+In: a task and its template. Out: an `SmsMessage`, or `RenderError`. GSM 03.38 texts carry
 160 characters (153 when split, extended ones count twice), all others UCS-2 with 70 (67 when
 split). Addresses are E.164 already: intake saw to it.
 """
@@ -9,9 +9,10 @@ import re
 
 import msgspec
 
+from shared.events.configuration import Template
 from shared.events.contact import ContactTask
 from shared.sender.errors import RenderError
-from shared.sender.rendering import render
+from shared.sender.rendering import render, text_for
 
 GSM_BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -32,12 +33,12 @@ class SmsMessage(msgspec.Struct, frozen=True, kw_only=True):
     segments: int
 
 
-def compose(task: ContactTask, text: str) -> SmsMessage:
+def compose(task: ContactTask, template: Template) -> SmsMessage:
     """Return the message of a task; raise `RenderError` when it cannot be one."""
     if _E164.fullmatch(task.address) is None:
         msg = "the task's address is not an E.164 phone number"
         raise RenderError(msg)
-    rendered = render(text, task.values).strip()
+    rendered = render(text_for(template, task.locale), task.values).strip()
     if not rendered:
         msg = "the rendered text is empty"
         raise RenderError(msg)

@@ -68,13 +68,32 @@ class Portfolio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tolerance_minor: int = 0
 
 
+class Button(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A button under a message: `kind` is promise, pay, human or opt_out; a title per locale."""
+
+    kind: str
+    titles: dict[str, str]
+
+
 class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message: text per locale with `{name}` placeholders; content class utility or marketing."""
+    """A message: text per locale with `{name}` placeholders; content class utility or marketing.
+
+    E-mail adds `subjects` (neutral ones: whoever glances at the screen reads them) and, if wanted,
+    `html`, both per locale. Where the provider keeps approved templates, `provider_name` is its
+    name for this one, `provider_locales` maps our locales to its language codes, and `parameters`
+    names the values in the order of its placeholders.
+    """
 
     channel: str
     content_class: str
     texts: dict[str, str]
     tone: str = "neutral"
+    subjects: dict[str, str] = {}
+    html: dict[str, str] = {}
+    provider_name: str | None = None
+    provider_locales: dict[str, str] = {}
+    parameters: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
 
 
 class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,7 +101,9 @@ class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `credentials` are references, but for public names of the account (`is_public`). `base_url`
     overrides the provider's own address (sandbox, regional hosts); `countries` and `roles` say for
-    whom it may be used; `rate_per_second` is the provider's limit.
+    whom it may be used; `rate_per_second` is the provider's limit, `pair_rate_per_minute` its limit
+    per recipient, `day_limit` the most contacts of a day (None: no such limit). `options` are the
+    provider's own public settings, by the names its adapter documents.
     """
 
     channel: str
@@ -93,6 +114,9 @@ class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     base_url: str | None = None
     countries: tuple[str, ...] = ()
     roles: tuple[str, ...] = ("first_party", "third_party")
+    options: dict[str, str] = {}
+    pair_rate_per_minute: float | None = None
+    day_limit: int | None = None
 
 
 def is_public(credential: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from shared.events.configuration import Template
 from shared.events.contact import ContactTask
 from shared.sender.provider import Provider
 
@@ -44,14 +45,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     """One channel of one sender service.
 
-    `compose` renders a task with its template's text into `M` and raises `RenderError`;
+    `compose` renders a task with its template into `M` and raises `RenderError`;
     `is_opt_out` is the quick look at a reply's words that runs before anything else in a webhook;
     `read_reply(text, today, from_address)` gives the intent.
     """
 
     name: str
     service: str
-    compose: Callable[[ContactTask, str], M]
+    compose: Callable[[ContactTask, Template], M]
     providers: Mapping[str, Provider[M]]
     is_opt_out: Callable[[str], bool]
     read_reply: Callable[[str, date, str], Reading]

@@ -19,7 +19,6 @@ from shared.sender.channel import Channel, Message
 from shared.sender.credentials import Accounts
 from shared.sender.errors import CredentialError, ErrorKind, RenderError
 from shared.sender.provider import Account, Provider
-from shared.sender.rendering import text_for
 from shared.sender.store.claims import Candidate
 from shared.telemetry import logs
 
@@ -103,7 +102,7 @@ class Composer(Generic[M]):
 
     def _compose(self, work: Work, task: ContactTask, template: Template) -> None:
         try:
-            message = self._channel.compose(task, text_for(template, task.locale))
+            message = self._channel.compose(task, template)
         except RenderError as error:
             _log.error(
                 "render_failed",

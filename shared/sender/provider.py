@@ -93,12 +93,18 @@ class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboundReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A message from a person: who wrote (their address), to which sender, and what."""
+    """A message from a person: who wrote (their address), to which sender, and what.
+
+    `button` is the kind of button that was pressed (`Button.kind`), `our_reference` the contact
+    that the reply itself names, as the adapter put it into the message.
+    """
 
     provider_ref: str
     from_address: str
     to_address: str
     text: str
+    button: str | None = None
+    our_reference: str | None = None
 
 
 WebhookEvent = StatusReceipt | InboundReply

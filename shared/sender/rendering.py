@@ -20,17 +20,22 @@ Part = tuple[bool, str]  # (is a placeholder, its name or the literal text)
 
 def text_for(template: Template, locale: str) -> str:
     """Return the template's text for a locale, else for its language, else raise `RenderError`."""
+    return in_locale(template.texts, locale, "text")
+
+
+def in_locale(texts: Mapping[str, str], locale: str, what: str) -> str:
+    """Return the entry for a locale, else for its language; `what` names it in `RenderError`."""
     wanted = locale.replace("_", "-").lower()
     language = wanted.partition("-")[0]
     fallback: str | None = None
-    for name, text in template.texts.items():
+    for name, text in texts.items():
         have = name.replace("_", "-").lower()
         if have == wanted:
             return text
         if fallback is None and have.partition("-")[0] == language:
             fallback = text
     if fallback is None:
-        msg = f"the template has no text for the language {language or '(none)'}"
+        msg = f"the template has no {what} for the language {language or '(none)'}"
         raise RenderError(msg)
     return fallback
 

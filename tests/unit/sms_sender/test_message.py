@@ -47,6 +47,10 @@ def test_anything_else_in_braces_is_refused(text: str) -> None:
     assert "Maria" not in str(caught.value)
 
 
+def a_template(text: str) -> Template:
+    return Template(channel="sms", content_class="utility", texts={"pt-BR": text})
+
+
 def test_the_locale_then_its_language_decide_the_text() -> None:
     template = Template(
         channel="sms", content_class="utility", texts={"pt-BR": "br", "pt-PT": "pt", "en": "en"}
@@ -61,11 +65,11 @@ def test_the_locale_then_its_language_decide_the_text() -> None:
 @pytest.mark.parametrize("address", ["11987654321", "+0", "+55 11 98765", "", "+5511987654321x"])
 def test_an_address_that_is_no_phone_is_refused_without_naming_it(address: str) -> None:
     with pytest.raises(RenderError) as caught:
-        compose(a_task(address=address), "text")
+        compose(a_task(address=address), a_template("text"))
     assert not address or address not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["  ", "a" * 1_601])
 def test_empty_and_endless_texts_are_refused(text: str) -> None:
     with pytest.raises(RenderError):
-        compose(a_task(), text)
+        compose(a_task(), a_template(text))
