@@ -62,6 +62,7 @@ async def serve(setup: Setup) -> int:
         return EXIT_CANNOT_LISTEN
     port = server.sockets[0].getsockname()[1]
     print(f"sandbox listening on http://{HOST}:{port}", flush=True)  # noqa: T201 - told to the caller
+    await world.start()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)

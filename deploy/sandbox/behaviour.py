@@ -29,10 +29,11 @@ INTENTS = (
 
 _SHARES = (
     "unreachable_numbers", "landlines", "undelivered", "silent", "slow", "reply", "pay",
-    "pay_in_part", "promise_kept", "spanish_share",
+    "pay_in_part", "promise_kept", "spanish_share", "read",
 )  # fmt: skip
 _RANGES = (
     "sent_ms", "delivered_ms", "slow_seconds", "reply_seconds", "pay_seconds", "promise_days",
+    "read_seconds",
 )  # fmt: skip
 CODES = {"30003": 0.8, "30005": 0.1, "30006": 0.1}
 ANSWERS = {
@@ -53,7 +54,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Pairs are ranges. `unreachable_numbers` is the share of recipients whose number does not exist
     (always 30005) and `landlines` of those that take no SMS (30006); `undelivered` then falls on
     single messages. `slow` messages are delivered only after `slow_seconds` of law time. `silent`
-    messages get no receipt after `sent`. `spanish_share` is the share of US recipients who write
+    messages get no receipt after `sent`. `read` is the share of delivered messages that are opened
+    (told by providers that can). `spanish_share` is the share of US recipients who write
     Spanish.
     """
 
@@ -76,6 +78,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     promise_days: tuple[int, int] = (1, 6)
     promise_kept: float = 0.65
     spanish_share: float = 0.3
+    read: float = 0.7
+    read_seconds: tuple[float, float] = (60.0, 12 * HOUR_SECONDS)
     callback_retry_ms: tuple[int, ...] = (250, 500, 1_000, 2_000, 4_000, 8_000, 15_000)
 
 
@@ -85,7 +89,7 @@ class ProfileError(ValueError):
 
 SILENT_DEBTORS = Profile(
     unreachable_numbers=0.0, landlines=0.0, undelivered=0.0, silent=0.0, slow=0.0,
-    sent_ms=(0.0, 0.0), delivered_ms=(0.0, 0.0), reply=0.0, pay=0.0,
+    sent_ms=(0.0, 0.0), delivered_ms=(0.0, 0.0), reply=0.0, pay=0.0, read=0.0,
 )  # fmt: skip
 """Everything is delivered at once and nobody answers: for benches and exact tests."""
 
@@ -109,6 +113,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     pay_fraction: float
     promise_kept: bool
     luck: int
+    read_seconds: float | None = None
 
 
 def check(profile: Profile) -> Profile:
@@ -149,6 +154,8 @@ def plan(profile: Profile, seed: str, recipient: str, nth: int) -> Plan:
     answers = outcome == "delivered" and draw[4] < profile.reply
     pays = outcome == "delivered" and draw[5] < profile.pay
     luck = int(draw[7] * 2**52)
+    looks = _draws(f"look|{seed}|{recipient}|{nth}") if profile.read else (1.0, 0.0)
+    reads = outcome == "delivered" and looks[0] < profile.read
     return Plan(
         outcome=outcome,
         code=code,
@@ -162,6 +169,7 @@ def plan(profile: Profile, seed: str, recipient: str, nth: int) -> Plan:
         pay_fraction=0.5 if pays and draw[5] / profile.pay < profile.pay_in_part else 1.0,
         promise_kept=draw[7] < profile.promise_kept,
         luck=luck,
+        read_seconds=_between(profile.read_seconds, looks[1]) if reads else None,
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from deploy.sandbox import behaviour
 from deploy.sandbox.clock import ClockError
 from deploy.sandbox.faults import Fault, FaultError
-from deploy.sandbox.messages import Account
+from deploy.sandbox.providers import DEFAULT
 from deploy.sandbox.truth import TruthLostError
 from deploy.sandbox.wire import Answer, Request
 from deploy.sandbox.world import World
@@ -25,18 +25,26 @@ PROBLEM = b"application/problem+json"
 NDJSON = b"application/x-ndjson"
 
 _encoder = msgspec.json.Encoder()
+_DEFAULT = msgspec.Raw(_encoder.encode(DEFAULT))
 
 
 class ScriptedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text that a test lets a debtor write now; `intent` is only noted in the truth log."""
+    """A text that a test lets a debtor write now; `intent` is only noted in the truth log.
+
+    `provider` says through whom when several wrote to this address; None: who wrote last.
+    """
 
     recipient: str
     text: str
     intent: str | None = None
+    provider: str | None = None
 
 
 class ScriptedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A status callback that a test sends now, true or not, for an accepted message."""
+    """A receipt that a test sends now, true or not, for an accepted message.
+
+    `status` and `code` are in the provider's own words where they are not the sandbox's.
+    """
 
     message_sid: str
     status: str
@@ -47,7 +55,7 @@ Route = Callable[[Request], "Answer | Awaitable[Answer]"]
 
 
 class Control:
-    """Answers everything that is not the provider's."""
+    """Answers everything that is not a provider's."""
 
     def __init__(self, world: World, key: str) -> None:
         """Control `world`; callers show `key`."""
@@ -91,13 +99,20 @@ class Control:
         return hmac.compare_digest(shown, self._key)
 
     def _register(self, request: Request) -> Answer:
-        account = msgspec.json.decode(request.body, type=Account)
-        self._world.store.register(account)
-        return answer({"sid": account.sid, "numbers": len(account.numbers)}, 201)
+        fields = msgspec.json.decode(request.body, type=dict[str, msgspec.Raw])
+        name = msgspec.json.decode(fields.pop("provider", _DEFAULT), type=str)
+        provider = self._world.providers.get(name)
+        if provider is None:
+            return problem(422, f"provider must be one of {', '.join(self._world.providers)}")
+        return answer(provider.register(_encoder.encode(fields)), 201)
 
     def _accounts(self, _: Request) -> Answer:
-        accounts = self._world.store.accounts.values()
-        return answer({"accounts": [{"sid": a.sid, "numbers": a.numbers} for a in accounts]})
+        accounts = [
+            {"provider": name, **account}
+            for name, provider in self._world.providers.items()
+            for account in provider.accounts()
+        ]
+        return answer({"accounts": accounts})
 
     def _behave(self, request: Request) -> Answer:
         given = msgspec.json.decode(request.body, type=dict[str, msgspec.Raw])
@@ -122,16 +137,17 @@ class Control:
 
     def _reply(self, request: Request) -> Answer:
         reply = msgspec.json.decode(request.body, type=ScriptedReply)
-        if not self._world.debtors.reply(reply.recipient, reply.text, reply.intent):
+        if not self._world.debtors.reply(reply.recipient, reply.text, reply.intent, reply.provider):
             return problem(404, "no message was accepted for this recipient yet")
         return answer({"status": "sent"}, 202)
 
     def _receipt(self, request: Request) -> Answer:
         receipt = msgspec.json.decode(request.body, type=ScriptedReceipt)
-        message = self._world.store.messages.get(receipt.message_sid)
-        if message is None or message.callback_url is None:
+        found = self._world.find(receipt.message_sid)
+        if found is None:
             return problem(404, "no accepted message of this SID asked for callbacks")
-        self._world.webhooks.status(message, receipt.status, receipt.code, lambda _: None)
+        provider, message = found
+        provider.status(message, receipt.status, receipt.code, lambda _: None)
         return answer({"status": "sent"}, 202)
 
     async def _truth(self, request: Request) -> Answer:

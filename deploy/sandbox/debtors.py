@@ -6,31 +6,27 @@ one phone number: who asked to be left alone stays silent, who paid does not pay
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from typing import Protocol
 
 import msgspec
 
 from deploy.sandbox import behaviour, phrases
 from deploy.sandbox.behaviour import Plan, Profile
-from deploy.sandbox.clock import LawClock, machine_now
+from deploy.sandbox.clock import LawClock
 from deploy.sandbox.faults import Fault
-from deploy.sandbox.messages import Message, Store, new_sid
+from deploy.sandbox.messages import Message
 from deploy.sandbox.schedule import Schedule
-from deploy.sandbox.truth import Entry, TruthLog
-from deploy.sandbox.webhooks import Webhooks
+from deploy.sandbox.witness import Witness
 
 PAYMENTS_MAX = 1_000_000
 PEOPLE_MAX = 500_000  # whoever was written to longest ago is forgotten first
 PROMISED_HOUR = time(15, 0, tzinfo=UTC)  # the hour of the promised day at which people pay
 EXPIRED_CODE = 30036
 
-# The provider's own opt-out words (English, the whole message): it blocks the pair of numbers.
-STOP_WORDS = frozenset(
-    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}
-)
-START_WORDS = frozenset({"START", "YES", "UNSTOP"})
-_FINAL = frozenset({"delivered", "undelivered"})
+_FINAL = frozenset({"undelivered", "read"})
+_BACKWARDS = ("delivered", "sent")  # a receipt told late changes nothing
 _SILENCING = frozenset({"opt_out_keyword", "opt_out_words", "wrong_person", "dispute"})
 
 
@@ -56,12 +52,28 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, gc=False):
-    """What the sandbox remembers of one phone number."""
+    """What the sandbox remembers of one address; `last` has the last message by provider."""
 
     messages: int = 0
     silent: bool = False
     paid: bool = False
-    last: Message | None = None
+    last: dict[str, Message] = msgspec.field(default_factory=dict)
+
+
+class Voice(Protocol):
+    """How a provider tells its client what the debtors do."""
+
+    @property
+    def tells_read(self) -> bool:
+        """Whether the client hears that a message was opened."""
+
+    def status(
+        self, message: Message, status: str, code: int | None, fate: Callable[[int | None], None]
+    ) -> None:
+        """Tell what became of a message; `fate` gets the answer."""
+
+    def reply(self, about: Message, text: str, intent: str | None) -> None:
+        """Carry a text from the recipient of `about` back to its sender."""
 
 
 class Debtors:
@@ -70,21 +82,18 @@ class Debtors:
     def __init__(
         self,
         *,
-        store: Store,
-        webhooks: Webhooks,
         clock: LawClock,
         schedule: Schedule,
-        truth: TruthLog,
+        witness: Witness,
         seed: str,
     ) -> None:
         """Live in this world, with `seed` as fate."""
-        self._store = store
-        self._webhooks = webhooks
         self._clock = clock
         self._schedule = schedule
-        self._truth = truth
+        self._witness = witness
         self._seed = seed
         self._people: dict[str, Person] = {}
+        self.providers: Mapping[str, Voice] = {}
         self.profile = Profile()
         self.payments: list[Payment] = []
         self.receipts_open = 0
@@ -94,19 +103,30 @@ class Debtors:
         """Live on from an accepted message."""
         person = self._person(message.to)
         person.messages += 1
-        person.last = message
+        person.last.pop(message.provider, None)
+        person.last[message.provider] = message
         plan = behaviour.plan(self.profile, self._seed, message.to, person.messages)
         lost = any(fault.kind == "lose_receipts" for fault in faults)
         copies = 2 if any(fault.kind == "duplicate_receipt" for fault in faults) else 1
         steps = receipts(plan, message.validity_seconds, self.profile.statuses, faults)
+        if self.providers[message.provider].tells_read and not lost:
+            steps = opened(steps, plan)
         self._walk(message, steps, copies=0 if lost else copies, plan=plan)
 
-    def reply(self, recipient: str, text: str, intent: str | None) -> bool:
-        """Send a text from `recipient` to the number that wrote last; False when none did."""
+    def reply(
+        self, recipient: str, text: str, intent: str | None, provider: str | None = None
+    ) -> bool:
+        """Send a text from `recipient` to whoever wrote last; False when nobody did.
+
+        `provider` narrows it to those who wrote through that provider.
+        """
         person = self._people.get(recipient)
-        if person is None or person.last is None:
+        if person is None or not person.last:
             return False
-        self._write(person.last, text, intent)
+        about = person.last.get(provider or next(reversed(person.last)))
+        if about is None:
+            return False
+        self._write(about, text, intent)
         return True
 
     def _person(self, number: str) -> Person:
@@ -156,7 +176,7 @@ class Debtors:
     def _tell(self, message: Message, steps: list[Step], *, copies: int, plan: Plan) -> None:
         step = steps[0]
         message.updated = self._clock.now
-        if message.status not in _FINAL:
+        if message.status not in _FINAL and (message.status, step.status) != _BACKWARDS:
             message.status, message.error_code = step.status, step.code
         if step.status == "sent":
             message.sent = message.updated
@@ -174,7 +194,7 @@ class Debtors:
         if not copies:
             told(None)
         for _ in range(copies):
-            self._webhooks.status(message, step.status, step.code, told)
+            self.providers[message.provider].status(message, step.status, step.code, told)
 
     # People.
 
@@ -235,41 +255,20 @@ class Debtors:
                 debtor_id=message.debtor_id,
             )
         )
-        entry = self._truth.open(
-            Entry(
-                seq=0,
-                kind="payment",
-                provider="debtor",
-                machine_at=machine_now(),
-                contact_id=message.contact_id,
-                attempt_id=message.attempt_id,
-                debtor_id=message.debtor_id,
-                recipient=message.person,
-            )
-        )
-        self._clock.stamp(lambda law: self._truth.settle(entry, law))
+        entry = self._witness.entry("payment", "debtor", message)
+        entry.account = None
+        self._witness.write(entry)
 
     def _write(self, about: Message, text: str, intent: str | None) -> None:
         """Send `text` from the person back to the number that wrote `about`."""
-        word = text.strip().upper()
-        if word in STOP_WORDS:
-            self._store.opted_out.add((about.from_, about.to))
-        elif word in START_WORDS:
-            self._store.opted_out.discard((about.from_, about.to))
-        inbound = Message(
-            sid=new_sid(),
-            account=about.account,
-            from_=about.to,
-            to=about.from_,
-            body=text,
-            created=self._clock.now,
-            status="received",
-            direction="inbound",
-        )
-        self._store.add(inbound)
-        number = self._store.numbers.get((about.account.sid, about.from_))
-        if number is not None and number.inbound_url:
-            self._webhooks.inbound(number.inbound_url, inbound, intent, about)
+        self.providers[about.provider].reply(about, text, intent)
+
+
+def opened(steps: list[Step], plan: Plan) -> list[Step]:
+    """Return the receipts with that of a message that the person opens."""
+    if plan.read_seconds is None or not any(step.status == "delivered" for step in steps):
+        return steps
+    return [*steps, Step("read", wait_law_seconds=plan.read_seconds)]
 
 
 def receipts(

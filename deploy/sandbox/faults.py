@@ -40,9 +40,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` is one of CALL_KINDS or RECEIPT_KINDS; `retry_after` (s) goes with throttle_429;
     `seconds` (machine time) with the timeouts and late_receipt; `law_seconds` with late_receipt;
-    `code` with refuse; `accepted` says for reset_connection and garbled_answer whether the message
-    was taken all the same; `shape` of a garbled answer is html, truncated, empty or wrong_json;
-    `times` bounds how often the rule applies.
+    `code` with refuse (one of the provider's; None: a usual one); `accepted` says for
+    reset_connection and garbled_answer whether the message was taken all the same; `shape` of a
+    garbled answer is html, truncated, empty or wrong_json; `times` bounds how often it applies.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after: float = 1.0
     seconds: float = 0.0
     law_seconds: float | None = None
-    code: int = 21612
+    code: int | str | None = None
     accepted: bool | None = None
     shape: str = "truncated"
 

@@ -1,58 +1,29 @@
-"""The provider's message store: accounts, numbers, message resources, who opted out.
+"""A message inside the sandbox, whichever provider carries it, and a bounded place to keep some.
 
-In: registered accounts and accepted messages. Out: look-ups by SID and by filter, resources as the
-provider renders them. Times are law time, in the provider's formats: the provider lives in the
-same simulated days as its debtors. Bounded: the oldest messages are forgotten first.
+In: what a client asked a provider to send. Out: the `Message` that provider, debtors and truth log
+talk about. Times are law time: the provider lives in the same simulated days as its debtors.
 """
 
-import base64
-import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
 from datetime import datetime
-from email.utils import format_datetime
+from typing import Generic, TypeVar
 
 import msgspec
 
-API_VERSION = "2010-04-01"
 MESSAGES_MAX = 300_000  # about 1.5 kB each
-ACCOUNTS_MAX = 1_000
-
-# The GSM 03.38 alphabet decides whether a text travels in 7 or 16 bits per character.
-_GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_TWO = frozenset("^{}\\[~]|€")  # these take two places
-GSM_SINGLE, GSM_PART = 160, 153
-WIDE_SINGLE, WIDE_PART = 70, 67
-
-
-class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number of an account (E.164) and where its inbound messages are posted, if anywhere."""
-
-    number: str
-    inbound_url: str | None = None
-
-
-class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account: its SID, secret token, numbers and (optional) concurrency limit in messages/s."""
-
-    sid: str
-    token: str
-    numbers: tuple[Number, ...]
-    rate_per_second: float | None = None
-
-    def credentials(self) -> bytes:
-        """Return the exact Authorization header value of this account."""
-        return b"Basic " + base64.b64encode(f"{self.sid}:{self.token}".encode())
+VALIDITY_SECONDS = 36_000  # how long a provider tries when nobody told it
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message resource, with what the truth log needs beside it."""
+    """One message. `sid` is the provider's name for it; `provider` the provider's.
+
+    `contact_id`, `attempt_id` and `debtor_id` are our own reference, read back from wherever the
+    provider lets a client put one; `person` is the address as the truth log shows it.
+    """
 
     sid: str
-    account: Account
+    provider: str
+    account_id: str
     from_: str
     to: str
     body: str
@@ -60,120 +31,24 @@ class Message(msgspec.Struct, gc=False):
     status: str = "queued"
     direction: str = "outbound-api"
     callback_url: str | None = None
-    validity_seconds: int = 36_000
+    validity_seconds: int = VALIDITY_SECONDS
     updated: datetime | None = None
     sent: datetime | None = None
     error_code: int | None = None
     contact_id: str | None = None
     attempt_id: str | None = None
     debtor_id: str | None = None
-    person: str | None = None  # the debtor's number as the truth log shows it
+    person: str | None = None
 
 
-class Store:
-    """Accounts and messages in memory."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.accounts: dict[str, Account] = {}
-        self.by_credentials: dict[bytes, Account] = {}
-        self.numbers: dict[tuple[str, str], Number] = {}
-        self.opted_out: set[tuple[str, str]] = set()
-        self.messages: OrderedDict[str, Message] = OrderedDict()
-
-    def register(self, account: Account) -> None:
-        """Add or replace an account; raises ValueError beyond the bound."""
-        old = self.accounts.get(account.sid)
-        if old is None and len(self.accounts) >= ACCOUNTS_MAX:
-            msg = f"more than {ACCOUNTS_MAX} accounts"
-            raise ValueError(msg)
-        if old is not None:
-            self.by_credentials.pop(old.credentials(), None)
-            for number in old.numbers:
-                self.numbers.pop((old.sid, number.number), None)
-        self.accounts[account.sid] = account
-        self.by_credentials[account.credentials()] = account
-        for number in account.numbers:
-            self.numbers[account.sid, number.number] = number
-
-    def add(self, message: Message) -> None:
-        """Keep a message; forget the oldest beyond the bound."""
-        self.messages[message.sid] = message
-        if len(self.messages) > MESSAGES_MAX:
-            self.messages.popitem(last=False)
-
-    def find(self, account: Account, filters: dict[str, str]) -> Iterator[Message]:
-        """Yield the account's messages, newest first, that fit To, From and DateSent filters."""
-        to, from_ = filters.get("To"), filters.get("From")
-        for message in reversed(self.messages.values()):
-            if message.account.sid != account.sid:
-                continue
-            if (to and message.to != to) or (from_ and message.from_ != from_):
-                continue
-            if _sent_on(message, filters):
-                yield message
+M = TypeVar("M", bound=Message)
 
 
-def new_sid(prefix: str = "SM") -> str:
-    """Return a fresh resource SID."""
-    return prefix + secrets.token_hex(16)
+class Kept(OrderedDict[str, M], Generic[M]):
+    """Messages by SID; the oldest are forgotten beyond the bound."""
 
-
-def segments(body: str) -> int:
-    """Return how many parts the carrier needs for `body`."""
-    if all(letter in _GSM or letter in _GSM_TWO for letter in body):
-        places = len(body) + sum(letter in _GSM_TWO for letter in body)
-        return 1 if places <= GSM_SINGLE else -(-places // GSM_PART)
-    places = len(body.encode("utf-16-le")) // 2
-    return 1 if places <= WIDE_SINGLE else -(-places // WIDE_PART)
-
-
-def resource(message: Message) -> dict[str, object]:
-    """Render a message as the API shows it."""
-    uri = f"/{API_VERSION}/Accounts/{message.account.sid}/Messages/{message.sid}"
-    outbound = message.direction != "inbound"
-    return {
-        "account_sid": message.account.sid,
-        "api_version": API_VERSION,
-        "body": message.body,
-        "date_created": rfc2822(message.created),
-        "date_sent": rfc2822(message.sent) if message.sent else None,
-        "date_updated": rfc2822(message.updated or message.created),
-        "direction": message.direction,
-        "error_code": message.error_code,
-        "error_message": f"Error {message.error_code}" if message.error_code else None,
-        "from": message.from_,
-        "messaging_service_sid": None,
-        "num_media": "0",
-        "num_segments": str(segments(message.body)),
-        "price": None,
-        "price_unit": "USD" if outbound else None,
-        "sid": message.sid,
-        "status": message.status,
-        "subresource_uris": {"media": f"{uri}/Media.json"},
-        "to": message.to,
-        "uri": f"{uri}.json",
-    }
-
-
-_rendered: dict[int, str] = {}
-
-
-def rfc2822(instant: datetime) -> str:
-    """Return an instant as the API writes it; one rendering per second is remembered."""
-    second = int(instant.timestamp())
-    text = _rendered.get(second)
-    if text is None:
-        _rendered.clear()
-        text = _rendered[second] = format_datetime(instant.replace(microsecond=0))
-    return text
-
-
-def _sent_on(message: Message, filters: dict[str, str]) -> bool:
-    when = (message.sent or message.created).strftime("%Y-%m-%dT%H:%M:%SZ")
-    exact, before, after = (filters.get(name) for name in ("DateSent", "DateSent<", "DateSent>"))
-    return not (
-        (exact and not when.startswith(exact[:10]))
-        or (before and when > before)
-        or (after and when < after)
-    )
+    def add(self, message: M) -> None:
+        """Keep a message."""
+        self[message.sid] = message
+        if len(self) > MESSAGES_MAX:
+            self.popitem(last=False)

@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     recipient: str | None = None
     message_sid: str | None = None
     status: str | None = None
-    code: int | None = None
+    code: int | str | None = None
     answered: int | None = None
     attempts: int | None = None
     fault: str | None = None

@@ -1,32 +1,38 @@
 """Twilio's Messages API, judged by Twilio's own SDK: what it takes, refuses and answers.
 
-In: requests under /2010-04-01/Accounts/{sid}/Messages. Out: its answers, and `accepted` calls into
-the world of debtors. Every refusal has Twilio's HTTP status and error code; parameters that are
-not known are ignored, as Twilio does. Faults of the script act here, where the real ones would.
+In: requests under /2010-04-01/Accounts/{sid}/Messages. Out: its answers, accepted messages for the
+world of debtors, and their receipts and replies. Every refusal has Twilio's HTTP status and error
+code; parameters that are not known are ignored, as Twilio does. It knows the English opt-out words
+and blocks the pair of numbers by itself.
 """
 
 import base64
 import binascii
 import hmac
 import re
-from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from deploy.sandbox.clock import LawClock, machine_now
-from deploy.sandbox.faults import CALL_KINDS, Fault, FaultScript
-from deploy.sandbox.forms import draft, parse_form, validate
-from deploy.sandbox.messages import API_VERSION, Account, Message, Store, resource
-from deploy.sandbox.refusals import Refused, error
-from deploy.sandbox.truth import Entry, TruthLog
+from deploy.sandbox.intake import Intake, Refused
+from deploy.sandbox.messages import Message
+from deploy.sandbox.provider import Parts
+from deploy.sandbox.twilio_errors import error
+from deploy.sandbox.twilio_forms import PROVIDER, draft, parse_form, validate
+from deploy.sandbox.twilio_store import API_VERSION, Account, Store, new_sid, resource
+from deploy.sandbox.twilio_webhooks import TwilioWebhooks
+from deploy.sandbox.webhooks import Fate
 from deploy.sandbox.wire import Answer, Request
 
-PROVIDER = "twilio"
 PREFIX = f"/{API_VERSION}/Accounts/"
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 1_000
-HANG_SECONDS = 60.0  # a silent provider: longer than any client waits
 FORM = b"application/x-www-form-urlencoded"
+
+# The opt-out words of Twilio's own (English, the whole message).
+STOP_WORDS = frozenset(
+    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}
+)
+START_WORDS = frozenset({"START", "YES", "UNSTOP"})
 
 _MESSAGES = re.compile(r"/2010-04-01/Accounts/([^/]+)/Messages(?:/([^/]+))?\.json")
 # The numbers that Twilio reserves for trying out errors with test credentials.
@@ -38,18 +44,43 @@ _encoder = msgspec.json.Encoder()
 class Twilio:
     """The Messages API over one store."""
 
-    def __init__(
-        self, store: Store, faults: FaultScript, truth: TruthLog, clock: LawClock, seed: str
-    ) -> None:
-        """Serve `store`; what is accepted goes to `self.accepted`."""
-        self._store = store
-        self._faults = faults
-        self._truth = truth
-        self._clock = clock
-        self._seed = seed
-        self._budgets: dict[str, tuple[float, float]] = {}
-        self.accepted: Callable[[Message, tuple[Fault, ...]], None] = lambda *_: None
-        self.counters = {"requests": 0, "accepted": 0, "refused": 0, "faults": 0}
+    name = PROVIDER
+    tells_read = False
+    throttled_code: int | str = 20429
+    scripted_code: int | str = 21612
+
+    def __init__(self, parts: Parts) -> None:
+        """Live on `parts`."""
+        self._parts = parts
+        self._store = Store()
+        self._intake = Intake(PROVIDER, parts, self)
+        self._webhooks = TwilioWebhooks(parts.webhooks)
+        self.counters = self._intake.counters
+
+    def takes(self, path: str) -> bool:
+        """Claim everything of this version of the API."""
+        return path.startswith(PREFIX)
+
+    def register(self, fields: bytes) -> dict[str, object]:
+        """Add or replace an account."""
+        account = msgspec.json.decode(fields, type=Account)
+        self._store.register(account)
+        return {"sid": account.sid, "numbers": len(account.numbers)}
+
+    def accounts(self) -> list[dict[str, object]]:
+        """Return SIDs and numbers."""
+        return [{"sid": a.sid, "numbers": a.numbers} for a in self._store.accounts.values()]
+
+    def find(self, sid: str) -> Message | None:
+        """Return a message that asked for callbacks."""
+        message = self._store.messages.get(sid)
+        return None if message is None or message.callback_url is None else message
+
+    async def start(self) -> None:
+        """Nothing: HTTP only."""
+
+    async def close(self) -> None:
+        """Nothing: HTTP only."""
 
     def handle(self, request: Request) -> Answer:
         """Answer one request below `PREFIX`."""
@@ -58,14 +89,12 @@ class Twilio:
             return error(20404, request.path)
         account_sid, message_sid = found.groups()
         sends = request.method == b"POST" and message_sid is None
-        if sends:
-            self.counters["requests"] += 1
         account = self._authenticate(request.headers.get(b"authorization"))
         if account is None or account.sid != account_sid:
-            if sends:
-                self._note("request", None)
-                self._note("refused", None, code=20003, status="401")
-            return error(20003)
+            if not sends:
+                return error(20003)
+            self._intake.asked()
+            return self._intake.refuse(None, Refused(20003), None)
         if sends:
             return self._send(account, request)
         if request.method != b"GET":
@@ -76,61 +105,18 @@ class Twilio:
 
     def _send(self, account: Account, request: Request) -> Answer:
         if not request.headers.get(b"content-type", b"").lower().startswith(FORM):
-            self._note("request", None, account=account.sid)
-            return self._refuse(None, Refused(20415), account)
+            self._intake.asked(account.sid)
+            return self._intake.refuse(None, Refused(20415), account.sid)
         form = parse_form(request.body)
-        message = draft(account, form, created=self._clock.now, seed=self._seed)
-        self._note("request", message)
-        met = self._faults.meet(message.to)
-        call = next((fault for fault in met if fault.kind in CALL_KINDS), None)
-        if met:
-            self.counters["faults"] += 1
-        if call is not None and (answer := self._before(message, call)) is not None:
-            return answer
-        try:
-            self._validate(account, form, message)
-        except Refused as refusal:
-            return self._refuse(message, refusal, account)
-        return self._accept(message, call, met)
+        message = draft(account, form, created=self._parts.clock.now, seed=self._parts.seed)
 
-    def _accept(self, message: Message, call: Fault | None, met: tuple[Fault, ...]) -> Answer:
-        self._store.add(message)
-        self.counters["accepted"] += 1
-        self._note("accepted", message, fault=call.kind if call else None)
-        answer = Answer(201, _encoder.encode(resource(message)))
-        self.accepted(message, met)
-        return answer if call is None else _after(answer, call)
+        def accept() -> Answer:
+            self._store.messages.add(message)
+            return Answer(201, _encoder.encode(resource(message)))
 
-    def _before(self, message: Message, fault: Fault) -> Answer | None:
-        """Act out a trouble that keeps the message from being accepted, if it is one."""
-        if fault.kind == "throttle_429":
-            wait = f"{fault.retry_after:g}".encode()
-            answer = error(20429, headers=((b"retry-after", wait),))
-        elif fault.kind == "error_500_before":
-            answer = error(20500)
-        elif fault.kind == "timeout_before":
-            answer = Answer(504, b"", delay_s=fault.seconds or HANG_SECONDS, reset=True)
-        elif fault.kind == "reset_connection" and not fault.accepted:
-            answer = Answer(504, b"", reset=True)
-        elif fault.kind == "garbled_answer" and fault.accepted is False:
-            answer = _garbled(error(20500), fault.shape)
-        elif fault.kind == "refuse":
-            answer = error(fault.code)
-        else:
-            return None
-        self.counters["refused"] += 1
-        self._note("refused", message, status=str(answer.status), fault=fault.kind)
-        return answer
+        return self._intake.take(message, lambda: self._judge(account, form, message), accept)
 
-    def _refuse(self, message: Message | None, refusal: Refused, account: Account) -> Answer:
-        answer = error(refusal.code, refusal.shown)
-        self.counters["refused"] += 1
-        self._note(
-            "refused", message, code=refusal.code, status=str(answer.status), account=account.sid
-        )
-        return answer
-
-    def _validate(self, account: Account, form: dict[str, str], message: Message) -> None:
+    def _judge(self, account: Account, form: dict[str, str], message: Message) -> None:
         validate(form)
         if (account.sid, message.from_) not in self._store.numbers:
             raise Refused(21606, message.from_)
@@ -138,24 +124,63 @@ class Twilio:
             raise Refused(_MAGIC[message.to], message.to)
         if (message.from_, message.to) in self._store.opted_out:
             raise Refused(21610)
-        if account.rate_per_second and not self._within_rate(account):
-            raise Refused(20429)
+        self._intake.spend(account.sid, account.rate_per_second)
 
-    def _within_rate(self, account: Account) -> bool:
-        """Take one token of the account's bucket (one second of burst, machine time)."""
-        rate = account.rate_per_second or 1.0
-        now = machine_now().timestamp()
-        tokens, at = self._budgets.get(account.sid, (rate, now))
-        tokens = min(rate, tokens + (now - at) * rate)
-        self._budgets[account.sid] = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens >= 1
+    def refused(self, code: int | str, shown: str = "") -> Answer:
+        """Return Twilio's error answer."""
+        return error(code, shown)
+
+    def throttled(self, retry_after_seconds: float) -> Answer:
+        """Return 429 with the wait in its header."""
+        return error(20429, headers=((b"retry-after", f"{retry_after_seconds:g}".encode()),))
+
+    def failed(self) -> Answer:
+        """Return Twilio's internal error."""
+        return error(20500)
+
+    # Receipts and replies.
+
+    def status(self, message: Message, status: str, code: int | None, fate: Fate) -> None:
+        """Tell the message's StatusCallback."""
+        account = self._store.accounts.get(message.account_id)
+        if message.callback_url is None or account is None:
+            fate(None)
+            return
+        entry = self._parts.witness.entry("callback", PROVIDER, message)
+        self._webhooks.status(message, account.token, status, code, entry, fate)
+
+    def reply(self, about: Message, text: str, intent: str | None) -> None:
+        """Take a text from the person; obey opt-out words; post it to the number's URL."""
+        word = text.strip().upper()
+        if word in STOP_WORDS:
+            self._store.opted_out.add((about.from_, about.to))
+        elif word in START_WORDS:
+            self._store.opted_out.discard((about.from_, about.to))
+        inbound = Message(
+            sid=new_sid(),
+            provider=PROVIDER,
+            account_id=about.account_id,
+            from_=about.to,
+            to=about.from_,
+            body=text,
+            created=self._parts.clock.now,
+            status="received",
+            direction="inbound",
+        )
+        self._store.messages.add(inbound)
+        account = self._store.accounts.get(about.account_id)
+        number = self._store.numbers.get((about.account_id, about.from_))
+        if account is not None and number is not None and number.inbound_url:
+            entry = self._parts.witness.entry("inbound", PROVIDER, about)
+            entry.reply = intent
+            self._webhooks.inbound(number.inbound_url, account.token, inbound, entry)
 
     # Reading.
 
     def _show(self, account: Account, message_sid: str | None, request: Request) -> Answer:
         if message_sid is not None:
             message = self._store.messages.get(message_sid)
-            if message is None or message.account.sid != account.sid:
+            if message is None or message.account_id != account.sid:
                 return error(20404, request.path)
             return Answer(200, _encoder.encode(resource(message)))
         filters = dict(parse_qsl(request.query))
@@ -209,52 +234,6 @@ class Twilio:
         if account is None or not hmac.compare_digest(account.token.encode(), token.encode()):
             return None
         return account
-
-    def _note(
-        self,
-        kind: str,
-        about: Message | None,
-        *,
-        code: int | None = None,
-        status: str | None = None,
-        fault: str | None = None,
-        account: str | None = None,
-    ) -> None:
-        entry = Entry(seq=0, kind=kind, provider=PROVIDER, machine_at=machine_now())
-        if about is not None:
-            entry.account = about.account.sid
-            entry.contact_id = about.contact_id
-            entry.attempt_id = about.attempt_id
-            entry.debtor_id = about.debtor_id
-            entry.recipient = about.person
-            entry.message_sid = about.sid if kind == "accepted" else None
-        else:
-            entry.account = account
-        entry.code, entry.status, entry.fault = code, status, fault
-        self._truth.open(entry)
-        self._clock.stamp(lambda law: self._truth.settle(entry, law))
-
-
-def _after(answer: Answer, fault: Fault) -> Answer:
-    """Spoil the answer to an accepted message."""
-    if fault.kind == "error_500_after_acceptance":
-        return error(20500)
-    if fault.kind == "timeout_after_acceptance":
-        return msgspec.structs.replace(answer, delay_s=fault.seconds or HANG_SECONDS)
-    if fault.kind == "reset_connection":
-        return msgspec.structs.replace(answer, reset=True)
-    return _garbled(answer, fault.shape)
-
-
-def _garbled(answer: Answer, shape: str) -> Answer:
-    if shape == "html":
-        page = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-        return Answer(answer.status, page, content_type=b"text/html")
-    if shape == "empty":
-        return Answer(answer.status, b"")
-    if shape == "wrong_json":
-        return Answer(answer.status, b'{"messages":[{"id":42}]}')
-    return msgspec.structs.replace(answer, truncate_at=len(answer.body) // 2)
 
 
 def _number(text: str | None, default: int, largest: int) -> int:

@@ -1,9 +1,10 @@
-"""The parts of one sandbox, put together: provider, debtors, faults, truth, clock.
+"""The parts of one sandbox, put together: providers, debtors, faults, truth, clock.
 
 In: settings of the process. Out: a `World` whose `handle` answers every request and whose
 `progress` says what is still on its way.
 """
 
+from collections import Counter
 from collections.abc import Awaitable
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +17,14 @@ from deploy.sandbox.callbacks import CallbackClient
 from deploy.sandbox.clock import LawClock
 from deploy.sandbox.debtors import Debtors
 from deploy.sandbox.faults import FaultScript
-from deploy.sandbox.messages import Store
+from deploy.sandbox.messages import Message
+from deploy.sandbox.provider import Parts, Provider
+from deploy.sandbox.providers import PROVIDERS
 from deploy.sandbox.schedule import Schedule
 from deploy.sandbox.truth import ENTRIES_MAX, TruthLog
-from deploy.sandbox.twilio import PREFIX, Twilio
 from deploy.sandbox.webhooks import Webhooks
 from deploy.sandbox.wire import Answer, Gate, Request
+from deploy.sandbox.witness import Witness
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +48,7 @@ class Progress(TypedDict):
 
 
 class World:
-    """One provider and its debtors."""
+    """The providers and their debtors."""
 
     def __init__(self, setup: Setup) -> None:
         """Build every part; nothing runs yet."""
@@ -53,20 +56,22 @@ class World:
         self.schedule = Schedule()
         self.clock = LawClock(setup.clock_url, setup.clock_key, self.schedule.run_due)
         self.truth = TruthLog(entries_max=setup.truth_entries_max, spill=setup.truth_file)
-        self.store = Store()
         self.faults = FaultScript(seed)
         self.client = CallbackClient()
-        self.webhooks = Webhooks(self.client, self.truth, self.clock)
-        self.debtors = Debtors(
-            store=self.store,
-            webhooks=self.webhooks,
+        witness = Witness(self.truth, self.clock)
+        self.webhooks = Webhooks(self.client, witness)
+        self.debtors = Debtors(clock=self.clock, schedule=self.schedule, witness=witness, seed=seed)
+        parts = Parts(
+            seed=seed,
             clock=self.clock,
             schedule=self.schedule,
-            truth=self.truth,
-            seed=seed,
+            witness=witness,
+            faults=self.faults,
+            webhooks=self.webhooks,
+            accepted=self.debtors.accepted,
         )
-        self.twilio = Twilio(self.store, self.faults, self.truth, self.clock, seed)
-        self.twilio.accepted = self.debtors.accepted
+        self.providers = {name: make(parts) for name, make in PROVIDERS.items()}
+        self.debtors.providers = self.providers
         self.gate: Gate | None = None
         self.behave(Profile())
 
@@ -77,14 +82,30 @@ class World:
 
     def provider(self, request: Request) -> "Answer | Awaitable[Answer] | None":
         """Answer a provider's request; None when the path belongs to no provider."""
-        return self.twilio.handle(request) if request.path.startswith(PREFIX) else None
+        for provider in self.providers.values():
+            if provider.takes(request.path):
+                return provider.handle(request)
+        return None
+
+    def find(self, sid: str) -> tuple[Provider, Message] | None:
+        """Return an accepted message by its provider's name for it, and that provider."""
+        for provider in self.providers.values():
+            message = provider.find(sid)
+            if message is not None:
+                return provider, message
+        return None
+
+    async def start(self) -> None:
+        """Let providers open what they listen on besides HTTP."""
+        for provider in self.providers.values():
+            await provider.start()
 
     def progress(self) -> Progress:
         """Say what was done and what is still on its way."""
         unanswered = self.gate.unanswered - 1 if self.gate is not None else 0
         return Progress(
             counters={
-                **self.twilio.counters,
+                **self._sums(),
                 **self.webhooks.counters,
                 "payments": len(self.debtors.payments),
                 "truth": self.truth.last,
@@ -99,8 +120,17 @@ class World:
             next_due=self.schedule.next_due,
         )
 
+    def _sums(self) -> Counter[str]:
+        """Add up what the providers count under the same name."""
+        sums: Counter[str] = Counter()
+        for provider in self.providers.values():
+            sums.update(provider.counters)
+        return sums
+
     async def close(self) -> None:
         """Let go of connections and files."""
+        for provider in self.providers.values():
+            await provider.close()
         self.client.close()
         await self.clock.close()
         self.truth.close()

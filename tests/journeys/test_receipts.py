@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.sandbox.signature import sign
+from deploy.sandbox.twilio_signature import sign
 from shared.events.states import STATE_AFTER, rank
 from tests.support import tenancy
 from tests.support.debtors import Debtor

@@ -31,21 +31,13 @@ _ERRORS: dict[int, tuple[int, str]] = {
 }  # fmt: skip
 
 
-class Refused(Exception):
-    """The provider refuses: Twilio's error code and what its text shows."""
-
-    def __init__(self, code: int, shown: str = "") -> None:
-        """Refuse with `code`."""
-        super().__init__(str(code))
-        self.code = code
-        self.shown = shown
-
-
-def error(code: int, shown: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+def error(
+    code: int | str, shown: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Answer:
     """Return Twilio's error answer for `code`."""
-    status, text = _ERRORS.get(code, (400, "Error {}"))
+    status, text = _ERRORS.get(int(code), (400, "Error {}"))
     body = {
-        "code": code,
+        "code": int(code),
         "message": text.format(shown or code),
         "more_info": f"https://www.twilio.com/docs/errors/{code}",
         "status": status,

@@ -9,10 +9,12 @@ import re
 from datetime import datetime
 from urllib.parse import unquote
 
-from deploy.sandbox.messages import Account, Message, new_sid
-from deploy.sandbox.refusals import Refused
+from deploy.sandbox.intake import Refused
+from deploy.sandbox.messages import Message
 from deploy.sandbox.truth import recipient_digest
+from deploy.sandbox.twilio_store import Account, new_sid
 
+PROVIDER = "twilio"
 BODY_CHARACTERS_MAX = 1_600
 VALIDITY_SECONDS_MAX = 36_000
 
@@ -54,7 +56,8 @@ def draft(account: Account, form: dict[str, str], *, created: datetime, seed: st
     to = to if to.startswith("+") or not to.isdigit() else f"+{to}"
     return Message(
         sid=new_sid(),
-        account=account,
+        provider=PROVIDER,
+        account_id=account.sid,
         from_=form.get("From", ""),
         to=to,
         body=form.get("Body", ""),
