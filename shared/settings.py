@@ -6,37 +6,43 @@ remedy, and exit code 2. Values that ship in examples are refused outside sandbo
 copied example never becomes a production key.
 """
 
-import os
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
 from shared.privacy import EXAMPLE_PREFIX, Keyring, key_bytes
+from shared.secret_files import FILE_SUFFIX, SecretFileSource, SettingsError, is_secret
+from shared.tls import TlsFiles, TlsFilesError, client_context
+
+__all__ = [
+    "EXIT_BAD_SETTINGS",
+    "EXIT_CANNOT_START",
+    "FILE_SUFFIX",
+    "CannotStart",
+    "KeySecret",
+    "KeyringSecret",
+    "ServiceSettings",
+    "SettingRow",
+    "SettingsError",
+    "describe",
+    "load",
+    "markdown",
+    "parse",
+]
 
 EXIT_BAD_SETTINGS = 2
 EXIT_CANNOT_START = 3
-FILE_SUFFIX = "_FILE"
-SECRET_FILE_BYTES_MAX = 65_536  # a key or URL is far smaller: more is the wrong file
 EXAMPLE_VALUES = frozenset({"changeme", "change-me", "example", "password", "postgres", "secret"})
 
 S = TypeVar("S", bound="ServiceSettings")
-
-
-class SettingsError(ValueError):
-    """A setting is missing or wrong; the text names the variable and the remedy, on one line."""
 
 
 class CannotStart(Exception):
@@ -83,8 +89,27 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap: str = Field(
         min_length=3, description="Kafka brokers, host:port, separated by commas"
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how brokers are spoken to: SSL is TLS, SASL_… with a password"
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="how SASL proves the password; PLAIN over TLS only"
+    )
+    kafka_sasl_username: str = Field("", description="this service's user at the brokers")
+    kafka_sasl_password: SecretStr | None = Field(None, description="that user's password")
+    kafka_tls_ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) that brokers must show; unset: the system's"
+    )
+    kafka_tls_certificate_file: Path | None = Field(
+        None, description="certificate (PEM) that this service shows to brokers"
+    )
+    kafka_tls_key_file: Path | None = Field(None, description="its private key (PEM)")
+    kafka_tls_key_password: SecretStr | None = Field(
+        None, description="password of that key, if it is encrypted"
+    )
     postgres_url: SecretStr = Field(
-        description="this service's own database user: postgresql://user:password@host:port/regua"
+        description="this service's own database user: postgresql://user:password@host:port/regua; "
+        "with TLS: …/regua?sslmode=verify-full&sslrootcert=/path/ca.pem"
     )
     http_host: str = Field("127.0.0.1", description="address the HTTP server binds")
     http_port: int = Field(
@@ -135,6 +160,41 @@ class ServiceSettings(BaseSettings):
                 raise SettingsError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _check_kafka(self) -> "ServiceSettings":
+        protocol, mechanism = self.kafka_security_protocol, self.kafka_sasl_mechanism
+        named = self.kafka_sasl_username != "" and self.kafka_sasl_password is not None
+        if protocol.startswith("SASL_") and not named:
+            raise SettingsError(
+                f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and "
+                "KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
+            )
+        if protocol == "SASL_PLAINTEXT" and mechanism == "PLAIN" and self.mode == "production":
+            raise SettingsError(
+                "KAFKA_SASL_MECHANISM=PLAIN sends the password readable: set "
+                "KAFKA_SECURITY_PROTOCOL=SASL_SSL, or a SCRAM mechanism"
+            )
+        try:
+            self.kafka_tls_context()
+        except TlsFilesError as error:
+            raise SettingsError(str(error)) from None
+        return self
+
+    def kafka_tls_context(self) -> ssl.SSLContext | None:
+        """Return what TLS connections to brokers are made with; None when they use none."""
+        password = self.kafka_tls_key_password
+        files = TlsFiles(
+            ca=self.kafka_tls_ca_file,
+            certificate=self.kafka_tls_certificate_file,
+            key=self.kafka_tls_key_file,
+            key_password=password.get_secret_value() if password is not None else "",
+        )
+        if self.kafka_security_protocol in {"SSL", "SASL_SSL"}:
+            return client_context(files, variables="KAFKA_TLS")
+        if files != TlsFiles():
+            raise TlsFilesError("KAFKA_TLS_… needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
+        return None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -147,24 +207,6 @@ class ServiceSettings(BaseSettings):
         """Read arguments first, then the environment, then the files it names."""
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, SecretFileSource(settings_cls))
-
-
-class SecretFileSource(EnvSettingsSource):
-    """Reads `NAME_FILE` for every secret field (container and orchestrator secrets)."""
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the secrets that files hold."""
-        found: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            variable = name.upper()
-            path = os.environ.get(variable + FILE_SUFFIX)
-            if not path or not _is_secret(field):
-                continue
-            if os.environ.get(variable):
-                msg = f"{variable} and {variable}{FILE_SUFFIX} are both set; keep one"
-                raise SettingsError(msg)
-            found[name] = _read_secret(variable, Path(path))
-        return found
 
 
 def load(cls: type[S]) -> S:
@@ -190,7 +232,7 @@ def describe(cls: type[ServiceSettings]) -> list[SettingRow]:
     """Return one row per variable: name, default (never a secret's value), meaning, secret."""
     rows = []
     for name, field in cls.model_fields.items():
-        secret = _is_secret(field)
+        secret = is_secret(field)
         if field.is_required():
             default = "(required)"
         else:
@@ -208,32 +250,6 @@ def markdown(cls: type[ServiceSettings]) -> str:
         note = f" (secret; also as `{row.name}{FILE_SUFFIX}`)" if row.secret else ""
         lines.append(f"| `{row.name}` | `{row.default}` | {row.meaning}{note} |")
     return "\n".join(lines) + "\n"
-
-
-def _read_secret(variable: str, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(SECRET_FILE_BYTES_MAX + 1)
-        if len(raw) > SECRET_FILE_BYTES_MAX:
-            msg = f"{variable}{FILE_SUFFIX} names a file over {SECRET_FILE_BYTES_MAX} bytes"
-            raise SettingsError(msg)
-        return raw.decode().strip()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        msg = f"{variable}{FILE_SUFFIX} cannot be read ({reason}); name a readable file"
-        raise SettingsError(msg) from None
-    except UnicodeDecodeError:
-        msg = f"{variable}{FILE_SUFFIX} is not text; store the secret as UTF-8"
-        raise SettingsError(msg) from None
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return _holds_secret(field.annotation)
-
-
-def _holds_secret(annotation: object) -> bool:
-    """See a secret also inside Optional and Annotated."""
-    return annotation is SecretStr or any(map(_holds_secret, get_args(annotation)))
 
 
 def _secrets_of(settings: BaseSettings) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from shared.events.topics import CONTACT_EVENTS, CONTACT_HOLDS, DEBT_EVENTS, PLA
 from shared.http.server import HttpServer, Progress, create_app
 from shared.kafka import admin
 from shared.kafka.client import ConsumerSettings
+from shared.kafka.cluster import cluster_of
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.ends import LogEnds
@@ -50,7 +51,7 @@ class Ledger:
         self._keyring = Keyring.parse(settings.lookup_key.get_secret_value())
         self._directory = Directory()
         self._clock = Clock(sandbox=settings.mode == "sandbox")
-        self._config = CompactedReader(settings.kafka_bootstrap, PLATFORM_CONFIG.name)
+        self._config = CompactedReader(cluster_of(settings), PLATFORM_CONFIG.name)
         self._reading = Reading(
             opener=Opener(
                 wrap=self._wrap,
@@ -119,7 +120,7 @@ class Ledger:
         settings = self._settings
         try:
             await admin.ensure_topics(
-                settings.kafka_bootstrap,
+                cluster_of(settings),
                 partitions=settings.kafka_partitions,
                 replication=settings.kafka_replication,
             )
@@ -133,7 +134,7 @@ class Ledger:
         recorder = Recorder(
             pool=pool,
             consumer=GroupConsumer(
-                settings.kafka_bootstrap,
+                cluster_of(settings),
                 GROUP,
                 RECORDED_TOPICS,
                 ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),
@@ -144,7 +145,7 @@ class Ledger:
         )
         holds = HoldRecorder(
             pool=pool,
-            reader=CompactedReader(settings.kafka_bootstrap, CONTACT_HOLDS.name),
+            reader=CompactedReader(cluster_of(settings), CONTACT_HOLDS.name),
             writer=writer,
         )
         ends = await service.open("log_ends", _log_ends(settings), LogEnds.close)
@@ -173,10 +174,10 @@ class Ledger:
 
 
 async def _producer(settings: LedgerSettings) -> Producer:
-    producer = Producer(settings.kafka_bootstrap, client_id=settings.service_name)
+    producer = Producer(cluster_of(settings), client_id=settings.service_name)
     await producer.start()
     return producer
 
 
 async def _log_ends(settings: LedgerSettings) -> LogEnds:
-    return LogEnds(settings.kafka_bootstrap, RECORDED_TOPICS)
+    return LogEnds(cluster_of(settings), RECORDED_TOPICS)

@@ -35,6 +35,7 @@ from shared.events.topics import CONTACT_HOLDS, PLATFORM_CONFIG
 from shared.http.server import HttpServer, create_app
 from shared.kafka.admin import Layout, ensure_topics
 from shared.kafka.client import ConsumerSettings
+from shared.kafka.cluster import cluster_of
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.ends import LogEnds
@@ -69,7 +70,7 @@ class Scheduler:
         self.clock = Clock(sandbox=self.sandbox)
         self.directory = Directory()
         self.rulebooks = Rulebooks(self.directory)
-        self.producer = Producer(settings.kafka_bootstrap, client_id="regua-scheduler")
+        self.producer = Producer(cluster_of(settings), client_id="regua-scheduler")
         self.layout = Layout(
             partitions=settings.kafka_partitions, replication=settings.kafka_replication
         )
@@ -95,7 +96,7 @@ class Scheduler:
             trace_sample_ratio=settings.trace_sample_ratio,
         )
         self.planner = self._planner()
-        self.ends = LogEnds(settings.kafka_bootstrap, FOLDED_TOPICS)
+        self.ends = LogEnds(cluster_of(settings), FOLDED_TOPICS)
 
     def wake(self) -> None:
         """Tell both relays that something was committed."""
@@ -149,7 +150,7 @@ class Scheduler:
             observe_clock=self.clock.observe,
         )
         consumer = GroupConsumer(
-            settings.kafka_bootstrap,
+            cluster_of(settings),
             GROUP,
             FOLDED_TOPICS,
             ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),
@@ -205,7 +206,7 @@ async def _connect(service: Service, scheduler: Scheduler) -> None:
     settings = scheduler.settings
     try:
         await ensure_topics(
-            settings.kafka_bootstrap,
+            cluster_of(settings),
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
         )
@@ -222,9 +223,9 @@ async def _connect(service: Service, scheduler: Scheduler) -> None:
 
 async def _follow(service: Service, scheduler: Scheduler) -> None:
     """Follow configuration and holds; go on when both have been read to their ends."""
-    bootstrap = scheduler.settings.kafka_bootstrap
-    config = CompactedReader(bootstrap, PLATFORM_CONFIG.name)
-    holds = CompactedReader(bootstrap, CONTACT_HOLDS.name)
+    brokers = cluster_of(scheduler.settings)
+    config = CompactedReader(brokers, PLATFORM_CONFIG.name)
+    holds = CompactedReader(brokers, CONTACT_HOLDS.name)
     service.add("follow_config", _until_stopped(config, scheduler.directory.follow))
     service.add("follow_holds", _until_stopped(holds, scheduler.holds.follow))
     try:

@@ -6,6 +6,7 @@ PostgreSQL; redelivery is normal; every loop survives a broker that is away.
 """
 
 from shared.kafka.client import ConsumerSettings
+from shared.kafka.cluster import Brokers, Cluster, cluster_of
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.errors import (
@@ -21,6 +22,8 @@ from shared.kafka.reader import CompactedReader
 from shared.kafka.records import Outgoing, Record, TopicPartition, partition_of
 
 __all__ = [
+    "Brokers",
+    "Cluster",
     "CompactedReader",
     "ConsumerSettings",
     "DeadLetters",
@@ -35,5 +38,6 @@ __all__ = [
     "SlowDown",
     "StopPartition",
     "TopicPartition",
+    "cluster_of",
     "partition_of",
 ]

@@ -27,6 +27,7 @@ from shared.kafka.client import (
     new_admin,
     new_reader,
 )
+from shared.kafka.cluster import Brokers
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.records import Record, TopicPartition
 
@@ -55,14 +56,14 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ensure_topics(
-    bootstrap: str, *, partitions: int, replication: int, suffix: str = ""
+    brokers: Brokers, *, partitions: int, replication: int, suffix: str = ""
 ) -> str:
     """Create missing topics and dead-letter topics, check the counts, return the cluster id.
 
     Raise `PartitionCountChanged` when a topic exists with another count.
     """
     layout = Layout(partitions=partitions, replication=replication, suffix=suffix)
-    async with _admin(bootstrap) as admin:
+    async with _admin(brokers) as admin:
         wanted = dict(_wanted(layout))
         answer = await ask_cluster(admin, list(wanted))
         missing = [topic for name, topic in wanted.items() if name not in answer.partitions]
@@ -75,21 +76,21 @@ async def ensure_topics(
         return answer.cluster_id
 
 
-async def cluster_id(bootstrap: str) -> str:
+async def cluster_id(brokers: Brokers) -> str:
     """Return the id of the cluster: it changes when a broker's storage is formatted anew."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(brokers) as admin:
         return (await ask_cluster(admin)).cluster_id
 
 
-async def partition_counts(bootstrap: str, topics: Iterable[str]) -> dict[str, int]:
+async def partition_counts(brokers: Brokers, topics: Iterable[str]) -> dict[str, int]:
     """Return the partition count of each topic that exists."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(brokers) as admin:
         return (await ask_cluster(admin, list(topics))).partitions
 
 
-async def end_offsets(bootstrap: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+async def end_offsets(brokers: Brokers, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """Return the offset after the last record of every partition of `topics`."""
-    async with reading(bootstrap) as raw:
+    async with reading(brokers) as raw:
         counts = (await ask_cluster(raw, list(topics))).partitions
         targets = [RawPartition(name, number) for name in counts for number in range(counts[name])]
         found = await raw.end_offsets(targets) if targets else {}
@@ -97,10 +98,10 @@ async def end_offsets(bootstrap: str, topics: Iterable[str]) -> dict[TopicPartit
 
 
 async def bounds(
-    bootstrap: str, targets: Iterable[TopicPartition]
+    brokers: Brokers, targets: Iterable[TopicPartition]
 ) -> dict[TopicPartition, tuple[int, int]]:
     """Return (first offset, end offset) of those partitions that exist."""
-    async with reading(bootstrap) as raw:
+    async with reading(brokers) as raw:
         wanted = list(targets)
         counts = (await ask_cluster(raw, sorted({topic for topic, _ in wanted}))).partitions
         there = [RawPartition(*each) for each in wanted if each[1] < counts.get(each[0], 0)]
@@ -112,13 +113,13 @@ async def bounds(
 
 
 async def records_at(
-    bootstrap: str, offsets: Mapping[TopicPartition, int]
+    brokers: Brokers, offsets: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, Record]:
     """Return the first record at or after each offset; absent where none came within 10 s."""
     found: dict[TopicPartition, Record] = {}
     if not offsets:
         return found
-    async with reading(bootstrap) as raw:
+    async with reading(brokers) as raw:
         raw.assign([RawPartition(*target) for target in offsets])
         for target, offset in offsets.items():
             raw.seek(RawPartition(*target), offset)
@@ -134,11 +135,11 @@ async def records_at(
 
 
 @asynccontextmanager
-async def reading(bootstrap: str) -> "AsyncIterator[RawConsumer]":
+async def reading(brokers: Brokers) -> "AsyncIterator[RawConsumer]":
     """Yield a started consumer without a group, closed at the end."""
 
     async def connect() -> RawConsumer:
-        raw = new_reader(bootstrap)
+        raw = new_reader(brokers)
         try:
             await raw.start()
         except BaseException:
@@ -154,9 +155,9 @@ async def reading(bootstrap: str) -> "AsyncIterator[RawConsumer]":
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> "AsyncIterator[Any]":
+async def _admin(brokers: Brokers) -> "AsyncIterator[Any]":
     async def connect() -> Any:
-        admin = new_admin(bootstrap)
+        admin = new_admin(brokers)
         try:
             await admin.start()
         except BaseException:

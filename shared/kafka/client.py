@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from shared.kafka.cluster import Brokers, connection
 from shared.kafka.records import Record
 
 T = TypeVar("T")
@@ -140,12 +141,12 @@ class TopicAnswer(NamedTuple):
     partitions: dict[str, int]
 
 
-def new_producer(bootstrap: str, client_id: str) -> RawProducer:
+def new_producer(brokers: Brokers, client_id: str) -> RawProducer:
     """Make an idempotent producer that waits for all replicas; its batches are ours to build."""
     return cast(
         "RawProducer",
         AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **connection(brokers),
             client_id=client_id,
             acks="all",
             enable_idempotence=True,
@@ -160,12 +161,12 @@ def new_producer(bootstrap: str, client_id: str) -> RawProducer:
     )
 
 
-def new_group_consumer(bootstrap: str, group: str, settings: ConsumerSettings) -> RawConsumer:
+def new_group_consumer(brokers: Brokers, group: str, settings: ConsumerSettings) -> RawConsumer:
     """Make a group member: range assignor (co-partitioning), earliest, never commits by itself."""
     return cast(
         "RawConsumer",
         AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **connection(brokers),
             client_id=group,
             group_id=group,
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -181,12 +182,12 @@ def new_group_consumer(bootstrap: str, group: str, settings: ConsumerSettings) -
     )
 
 
-def new_reader(bootstrap: str) -> RawConsumer:
+def new_reader(brokers: Brokers) -> RawConsumer:
     """Make a consumer without a group: it is told what to read, and from where."""
     return cast(
         "RawConsumer",
         AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **connection(brokers),
             group_id=None,
             request_timeout_ms=READER_REQUEST_TIMEOUT_MS,
             fetch_min_bytes=FETCH_BYTES_MIN,
@@ -196,10 +197,10 @@ def new_reader(bootstrap: str) -> RawConsumer:
     )
 
 
-def new_admin(bootstrap: str) -> Any:
+def new_admin(brokers: Brokers) -> Any:
     """Make an admin client."""
     return AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **connection(brokers),
         request_timeout_ms=READER_REQUEST_TIMEOUT_MS,
         retry_backoff_ms=RETRY_BACKOFF_MS,
     )

@@ -24,6 +24,7 @@ from shared.kafka.client import (
     listener,
     new_group_consumer,
 )
+from shared.kafka.cluster import Brokers
 from shared.kafka.commits import Commits
 from shared.kafka.errors import KafkaSilent
 from shared.kafka.records import Record, TopicPartition
@@ -45,13 +46,13 @@ class GroupConsumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         group: str,
         topics: Sequence[str],
         settings: ConsumerSettings | None = None,
     ) -> None:
         """Keep the settings; `start` connects."""
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._group = group
         self._topics = list(topics)
         self._settings = settings or ConsumerSettings()
@@ -154,7 +155,7 @@ class GroupConsumer:
             await close_quietly(raw.stop())
 
     async def _connect(self) -> RawConsumer:
-        raw = new_group_consumer(self._bootstrap, self._group, self._settings)
+        raw = new_group_consumer(self._brokers, self._group, self._settings)
         self._adopted = self._assigned = False
         raw.subscribe(self._topics, listener=listener(self._revoked, self._reassigned))
         try:

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as RawPartition
 
 from shared.kafka import admin
 from shared.kafka.client import ConnectionFailures, RawConsumer, ask_cluster
+from shared.kafka.cluster import Brokers
 from shared.kafka.records import TopicPartition
 
 ASK_SECONDS_MAX = 5.0  # an answer takes a millisecond; longer means no broker
@@ -20,9 +21,9 @@ ASK_SECONDS_MAX = 5.0  # an answer takes a millisecond; longer means no broker
 class LogEnds:
     """Asks for end offsets; connects when first asked, and again after a failure."""
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+    def __init__(self, brokers: Brokers, topics: Sequence[str]) -> None:
         """Keep the settings."""
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._topics = list(topics)
         self._open = AsyncExitStack()
         self._raw: RawConsumer | None = None
@@ -48,7 +49,7 @@ class LogEnds:
 
     async def _connected(self) -> RawConsumer:
         if self._raw is None:
-            raw = await self._open.enter_async_context(admin.reading(self._bootstrap))
+            raw = await self._open.enter_async_context(admin.reading(self._brokers))
             counts = (await ask_cluster(raw, self._topics)).partitions
             self._targets = [
                 RawPartition(t, n) for t, count in counts.items() for n in range(count)

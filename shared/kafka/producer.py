@@ -20,6 +20,7 @@ from shared.kafka.client import (
     close_quietly,
     new_producer,
 )
+from shared.kafka.cluster import Brokers
 from shared.kafka.errors import PublishFailed
 from shared.kafka.records import Outgoing, TopicPartition, partition_of
 
@@ -35,14 +36,14 @@ class Producer:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         *,
         client_id: str = "regua",
         publish_seconds_max: float = PUBLISH_SECONDS_MAX,
         start_seconds_max: float = START_SECONDS_MAX,
     ) -> None:
         """Keep the settings; `start` connects. Times are seconds."""
-        self.bootstrap = bootstrap
+        self.brokers = brokers
         self._client_id = client_id
         self._publish_seconds_max = publish_seconds_max
         self._start_seconds_max = start_seconds_max
@@ -112,7 +113,7 @@ class Producer:
                 if self._stopped:
                     msg = "the producer was stopped"
                     raise PublishFailed(msg)
-                raw = new_producer(self.bootstrap, self._client_id)
+                raw = new_producer(self.brokers, self._client_id)
                 try:
                     await raw.start()
                 except BaseException:

@@ -21,6 +21,7 @@ from shared.kafka.client import (
     close_quietly,
     new_reader,
 )
+from shared.kafka.cluster import Brokers
 from shared.kafka.errors import KafkaSilent
 from shared.kafka.records import Record
 
@@ -37,10 +38,10 @@ class CompactedReader:
     """Reads one compacted topic for ever. One task iterates over `batches()`."""
 
     def __init__(
-        self, bootstrap: str, topic: str, *, silence_seconds_max: float = SILENCE_SECONDS_MAX
+        self, brokers: Brokers, topic: str, *, silence_seconds_max: float = SILENCE_SECONDS_MAX
     ) -> None:
         """Keep the settings; nothing connects before `batches` is iterated. 0 = no watchdog."""
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self.topic = topic
         self._silence_seconds_max = silence_seconds_max
         self.caught_up = asyncio.Event()
@@ -86,7 +87,7 @@ class CompactedReader:
 
     async def _open(self) -> RawConsumer:
         """Connect, take all partitions, and go to where we were (the beginning at first)."""
-        raw = new_reader(self._bootstrap)
+        raw = new_reader(self._brokers)
         try:
             await raw.start()
             await self._take_all(raw)

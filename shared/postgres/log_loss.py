@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from shared.kafka import admin
 from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
+from shared.kafka.cluster import Brokers
 from shared.kafka.errors import PublishFailed
 from shared.kafka.producer import Producer
 from shared.kafka.records import Record, TopicPartition
@@ -33,7 +34,7 @@ async def inspect(producer: Producer, state: RelayState) -> str:
         raise LogLost(msg)
     if state.acks:
         try:
-            await _look_at_last_records(producer.bootstrap, state.acks)
+            await _look_at_last_records(producer.brokers, state.acks)
         except ConnectionFailures as error:
             msg = f"the log cannot be inspected ({type(error).__name__})"
             raise PublishFailed(msg) from error
@@ -46,18 +47,18 @@ async def rebuild(
     """Make the topics anew, let the service re-publish its state; return the cluster's id."""
     if layout is not None:
         await admin.ensure_topics(
-            producer.bootstrap,
+            producer.brokers,
             partitions=layout.partitions,
             replication=layout.replication,
             suffix=layout.suffix,
         )
     if on_log_lost is not None:
         await on_log_lost()
-    return await admin.cluster_id(producer.bootstrap)
+    return await admin.cluster_id(producer.brokers)
 
 
-async def _look_at_last_records(bootstrap: str, acks: Mapping[TopicPartition, Ack]) -> None:
-    bounds = await admin.bounds(bootstrap, acks)
+async def _look_at_last_records(brokers: Brokers, acks: Mapping[TopicPartition, Ack]) -> None:
+    bounds = await admin.bounds(brokers, acks)
     there: dict[TopicPartition, int] = {}
     for target, ack in acks.items():
         first, end = bounds.get(target, (0, 0))
@@ -66,7 +67,7 @@ async def _look_at_last_records(bootstrap: str, acks: Mapping[TopicPartition, Ac
             raise LogLost(msg)
         if first <= ack.offset:
             there[target] = ack.offset
-    for target, record in (await admin.records_at(bootstrap, there)).items():
+    for target, record in (await admin.records_at(brokers, there)).items():
         if record.offset == there[target] and _event_id(record) != str(acks[target].event_id):
             msg = f"{target[0]}/{target[1]} holds another record at the last acknowledged offset"
             raise LogLost(msg)

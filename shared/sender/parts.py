@@ -14,6 +14,7 @@ from shared.directory import Directory
 from shared.events.topics import CONTACT_HOLDS, PLATFORM_CONFIG, TASKS_BY_CHANNEL
 from shared.kafka.admin import Layout
 from shared.kafka.client import ConsumerSettings
+from shared.kafka.cluster import cluster_of
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.ends import LogEnds
@@ -115,12 +116,12 @@ class Sender:
             replication=settings.kafka_replication,
             suffix=suffix,
         )
-        bootstrap = settings.kafka_bootstrap
+        brokers = cluster_of(settings)
         self.tasks_topic = TASKS_BY_CHANNEL[self.channel.name].name + suffix
-        self.producer = Producer(bootstrap, client_id=settings.service_name)
-        self.config_reader = CompactedReader(bootstrap, PLATFORM_CONFIG.name + suffix)
-        self.holds_reader = CompactedReader(bootstrap, CONTACT_HOLDS.name + suffix)
-        self.ends = LogEnds(bootstrap, [self.tasks_topic])
+        self.producer = Producer(brokers, client_id=settings.service_name)
+        self.config_reader = CompactedReader(brokers, PLATFORM_CONFIG.name + suffix)
+        self.holds_reader = CompactedReader(brokers, CONTACT_HOLDS.name + suffix)
+        self.ends = LogEnds(brokers, [self.tasks_topic])
         self.relay = Relay(self.pool, self.producer, layout=layout)
         self.lane = LaneRelay(
             self.pool,
@@ -175,7 +176,7 @@ class Sender:
         return TaskFeed(
             pool=self.pool,
             consumer=GroupConsumer(
-                settings.kafka_bootstrap,
+                cluster_of(settings),
                 self.channel.service + settings.topic_suffix,
                 [self.tasks_topic],
                 ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),

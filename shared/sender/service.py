@@ -16,6 +16,7 @@ import aiohttp
 from shared import settings as settings_of
 from shared.http.server import HttpServer, create_app
 from shared.kafka import admin
+from shared.kafka.cluster import cluster_of
 from shared.kafka.ends import LogEnds
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
@@ -124,7 +125,7 @@ async def _connect(service: Service, sender: Sender) -> None:
     settings = sender.settings
     try:
         await admin.ensure_topics(
-            settings.kafka_bootstrap,
+            cluster_of(settings),
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
             suffix=settings.topic_suffix,
