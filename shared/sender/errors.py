@@ -44,6 +44,7 @@ class ErrorKind(StrEnum):
     UNREACHABLE = "unreachable"
     THROTTLED = "throttled"
     NUMBER_THROTTLED = "number_throttled"
+    RECIPIENT_THROTTLED = "recipient_throttled"
     PROVIDER_BUSY = "provider_busy"
     BAD_CREDENTIALS = "bad_credentials"
     ACCOUNT_SETTINGS = "account_settings"
@@ -67,6 +68,10 @@ ERRORS: dict[ErrorKind, ErrorRow] = {
     ),
     ErrorKind.NUMBER_THROTTLED: ErrorRow(
         retryable=True, fault=Fault.PROVIDER, spends_attempt=False, slows=Slows.NUMBER
+    ),
+    # Too much for one person, whoever else is waiting: this contact alone comes later.
+    ErrorKind.RECIPIENT_THROTTLED: ErrorRow(
+        retryable=True, fault=Fault.PROVIDER, spends_attempt=False
     ),
     ErrorKind.PROVIDER_BUSY: ErrorRow(retryable=True, fault=Fault.PROVIDER, trips_breaker=True),
     # The account is at fault, not the contact: it waits until somebody has put the account right.
