@@ -1,6 +1,7 @@
 """Callback URLs: every message names its own, so that an early receipt finds its attempt.
 
 In: an attempt. Out: a URL with its ids and our HMAC over them; and the ids back from such a URL.
+Providers with one URL per account get a reference instead, which their receipts bring back.
 Ids are random and the URL holds nothing personal. The provider's signature covers the URL as well;
 ours stands where a provider signs nothing.
 """
@@ -15,6 +16,7 @@ import msgspec
 
 from shared.sender.attempts import Attempt
 
+REFERENCE_PARTS = 4  # contact, n, day, seal
 HMAC_BYTES = 8  # 64 bits: a forger has one guess per request, and the provider's signature besides
 
 
@@ -48,6 +50,20 @@ class Callbacks:
         mine = self._hmac(attempt.tenant_id, attempt.account_id, ids)
         return f"{self._base}{path}?{query}&s={mine}"
 
+    def reference(self, attempt: Attempt) -> str:
+        """Return the name of an attempt for receipts that carry a reference back, not a URL."""
+        ids = [attempt.contact_id.hex, str(attempt.n), f"{attempt.ends_on:%Y%m%d}"]
+        return "-".join([*ids, self._seal(attempt.tenant_id, attempt.account_id, *ids)])
+
+    def read_reference(self, tenant_id: str, account_id: str, reference: str) -> Callback | None:
+        """Return the attempt that a reference names; None when we did not make it."""
+        ids = reference.split("-")[:REFERENCE_PARTS]
+        if len(ids) != REFERENCE_PARTS or not hmac.compare_digest(
+            ids[-1].encode(), self._seal(tenant_id, account_id, *ids[:-1]).encode()
+        ):
+            return None
+        return Callback(contact_id=UUID(ids[0]), n=int(ids[1]), ends_on=date.fromisoformat(ids[2]))
+
     def public(self, path: str, query: str) -> str:
         """Return the public URL of a request to this service, as the provider wrote it."""
         return f"{self._base}{path}?{query}" if query else f"{self._base}{path}"
@@ -72,9 +88,10 @@ class Callbacks:
         )
 
     def _hmac(self, tenant_id: str, account_id: str, ids: Mapping[str, str]) -> str:
-        text = "\x1f".join(
-            [tenant_id, account_id, *(ids[name] for name in ("a", "c", "d", "n", "e"))]
-        )
+        return self._seal(tenant_id, account_id, *(ids[name] for name in ("a", "c", "d", "n", "e")))
+
+    def _seal(self, *parts: str) -> str:
+        text = "\x1f".join(parts)
         return hmac.digest(self._key, text.encode(), "sha256")[:HMAC_BYTES].hex()
 
 

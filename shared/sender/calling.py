@@ -106,6 +106,7 @@ class Caller:
         sending = Sending(
             callback_url=self._callbacks.url(call.attempt),
             validity_seconds=max(1, int(left.total_seconds())),
+            reference=self._callbacks.reference(call.attempt),
         )
         began = time.monotonic()
         try:

@@ -176,7 +176,7 @@ class Facts:
     def reported(
         self,
         attempt: Attempt,
-        report: ContactState,
+        report: ContactState | None,
         *,
         word: str,
         law: datetime,
@@ -187,8 +187,8 @@ class Facts:
         error: ErrorKind | None,
         late: bool,
     ) -> Fact:
-        """State what the provider reported: sent, undelivered, delivered, read."""
-        kind = TYPE_OF_REPORT[report]
+        """State what was reported: sent, undelivered, delivered, read; None: a complaint."""
+        kind = "contact.complained.v1" if report is None else TYPE_OF_REPORT[report]
         fact = ContactReceipt(
             contact_id=attempt.contact_id,
             debtor_id=attempt.debtor_id,

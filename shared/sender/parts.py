@@ -24,6 +24,7 @@ from shared.postgres import Pool, outbox
 from shared.postgres.lane import LaneRelay
 from shared.postgres.relay import Relay
 from shared.privacy import Sealer, key_bytes
+from shared.sender.asking import Asking
 from shared.sender.callbacks import Callbacks
 from shared.sender.calling import START_SECONDS_MAX, Caller
 from shared.sender.channel import Channel
@@ -79,7 +80,7 @@ class Sender:
         self.call_budget = timedelta(seconds=self.call_seconds_max)
         self._make_kafka()
         self._make_delivery(client)
-        self._make_returns()
+        self._make_returns(client)
 
     def parts(self) -> Parts:
         """Return whom progress asks."""
@@ -190,7 +191,7 @@ class Sender:
             close=self.closer.close,
         )
 
-    def _make_returns(self) -> None:
+    def _make_returns(self, client: aiohttp.ClientSession) -> None:
         self.retries = Retries(
             self.pool, self.lanes, self.recorder, self.owner, self.deliverer.wake
         )
@@ -205,6 +206,7 @@ class Sender:
                 sealer=self.sealer,
                 address_key=self.address_key,
                 in_flight=self.deliverer.in_flight,
+                callbacks=self.callbacks,
             ),
             published=self.relay.wake,
         )
@@ -220,4 +222,5 @@ class Sender:
             arrived=self.interpreter.take,
             hold_placed=self.lane.wake,
             configured=self.config_reader.caught_up.is_set,
+            asking=Asking(client, self.channel.providers.values()),
         )

@@ -7,7 +7,7 @@ client it is given and knows nothing of Kafka, PostgreSQL, holds or retries.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import aiohttp
 import msgspec
@@ -51,16 +51,25 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
-    """The circumstances of one call: where receipts go, and until when the message may live."""
+    """The circumstances of one call: where receipts go, and until when the message may live.
+
+    `reference` names the attempt to providers that echo a reference in their receipts instead of
+    taking a URL: up to 90 letters, digits and hyphens, nothing personal (`Callbacks.reference`).
+    """
 
     callback_url: str
     validity_seconds: int
+    reference: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider took the message; `provider_ref` is its name for it."""
+    """The provider took the message; `provider_ref` is its name for it.
+
+    `other_addresses` are other names that the provider has for the recipient.
+    """
 
     provider_ref: str
+    other_addresses: tuple[str, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +90,11 @@ SendResult = Accepted | Refused | Unknown
 class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """One delivery report, normalised. `state` is None for words that move nothing (unknown ones).
 
-    `error` is set on negative reports; `provider_word` keeps the provider's own status.
+    `error` is set on negative reports; `provider_word` keeps the provider's own status;
+    `our_reference` is `Sending.reference` where the report carries it. `complained_by` is the
+    address of a person who reported the message as unwanted: as good as an opt-out.
+    `other_addresses` are names of the recipient; `category` and `billable` say how the provider
+    charges the message.
     """
 
     provider_ref: str
@@ -90,13 +103,19 @@ class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     error: ErrorKind | None = None
     provider_at: datetime | None = None
+    our_reference: str | None = None
+    complained_by: str | None = None
+    other_addresses: tuple[str, ...] = ()
+    category: str | None = None
+    billable: bool | None = None
 
 
 class InboundReply(msgspec.Struct, frozen=True, kw_only=True):
     """A message from a person: who wrote (their address), to which sender, and what.
 
     `button` is the kind of button that was pressed (`Button.kind`), `our_reference` the contact
-    that the reply itself names, as the adapter put it into the message.
+    that the reply itself names, as the adapter put it into the message, `answers` the provider's
+    name of the message that it quotes. `other_addresses` are other names of the same person.
     """
 
     provider_ref: str
@@ -105,17 +124,34 @@ class InboundReply(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     button: str | None = None
     our_reference: str | None = None
+    answers: str | None = None
+    other_addresses: tuple[str, ...] = ()
+    provider_at: datetime | None = None
 
 
-WebhookEvent = StatusReceipt | InboundReply
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider says of an account, not of a message: `what` is a word from a closed list.
+
+    `level` is the provider's own word for how it stands now, e.g. a quality or a messaging tier.
+    """
+
+    what: str
+    level: str = ""
+
+
+WebhookEvent = StatusReceipt | InboundReply | Notice
 
 
 class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook as it came: the public URL it was sent to, its headers (lower case), raw body."""
+    """A webhook as it came: the public URL it was sent to, its headers (lower case), raw body.
+
+    `received_at` is machine time: a provider that signs the time judges replays by it.
+    """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    received_at: datetime | None = None
 
 
 class WebhookAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +161,46 @@ class WebhookAnswer(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
 
 
+@runtime_checkable
+class Subscribed(Protocol):
+    """A provider that asks before it sends: it GETs the webhook's URL and wants its word back."""
+
+    def challenge(self, query: Mapping[str, str], account: Account) -> str | None:
+        """Return what to answer; None when the caller does not know our verify token."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A provider that puts many events into one webhook, and repeats them in other companies."""
+
+    def split(self, body: bytes) -> Sequence[bytes]:
+        """Return one body per event, the same bytes whenever it comes; raise as `read_webhook`."""
+
+
 class UnreadableWebhookError(ValueError):
     """An authentic webhook that cannot be understood; stored raw, counted, never applied."""
+
+
+class KeyUnavailableError(RuntimeError):
+    """What a signature is checked with cannot be had now: the webhook must be sent again."""
+
+
+@runtime_checkable
+class AsksBack(Protocol):
+    """A provider that must be asked before or after a webhook of it is believed.
+
+    Both calls are bounded and rare: a certificate is fetched once, a subscription confirmed once.
+    """
+
+    async def prepare(
+        self, client: aiohttp.ClientSession, request: WebhookRequest, account: Account
+    ) -> None:
+        """Fetch what `authenticate` needs; raise `KeyUnavailableError` when it cannot be had."""
+
+    async def confirm(
+        self, client: aiohttp.ClientSession, request: WebhookRequest, account: Account
+    ) -> None:
+        """Do what an authentic webhook asks for, before it is answered; raise likewise."""
 
 
 class Provider(Protocol[M_contra]):

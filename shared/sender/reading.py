@@ -12,10 +12,12 @@ from uuid import UUID
 
 import msgspec
 
+from shared.events.states import ContactState
 from shared.postgres import Connection
 from shared.privacy import Sealer, address_digest, address_subject
 from shared.sender import reports
 from shared.sender.attempts import State
+from shared.sender.callbacks import Callbacks
 from shared.sender.calling import Call
 from shared.sender.channel import Channel
 from shared.sender.facts import Fact, Facts, Said
@@ -68,7 +70,9 @@ class Reader:
         sealer: Sealer,
         address_key: bytes,
         in_flight: Mapping[Key, Call],
+        callbacks: Callbacks,
     ) -> None:
+        self._callbacks = callbacks
         self._channel = channel
         self._facts = facts
         self._sealer = sealer
@@ -97,7 +101,7 @@ class Reader:
     async def _keys(
         self, conn: Connection, batch: Sequence[Pending], reading: Reading
     ) -> dict[tuple[UUID, str], Place]:
-        """Return the attempt of each report: from the callback URL, else by the reference."""
+        """Return the attempt of each report: from callback URL or reference, else searched for."""
         named: dict[tuple[UUID, str], Place] = {}
         searched: dict[str, list[tuple[UUID, str]]] = {}
         for pending in batch:
@@ -105,8 +109,9 @@ class Reader:
             for event in pending.arrived.events:
                 if not isinstance(event, StatusReceipt):
                     continue
-                if raw.contact_id is not None and raw.n is not None and raw.ends_on is not None:
-                    named[raw.receipt_id, event.provider_ref] = (raw.contact_id, raw.n, raw.ends_on)
+                place = self._named(raw, event)
+                if place is not None:
+                    named[raw.receipt_id, event.provider_ref] = place
                 else:
                     searched.setdefault(raw.provider, []).append(
                         (raw.receipt_id, event.provider_ref)
@@ -118,6 +123,15 @@ class Reader:
             )
             named |= {each: found[each[1]] for each in wanted if each[1] in found}
         return named
+
+    def _named(self, raw: RawReceipt, event: StatusReceipt) -> Place | None:
+        """Return the attempt that a report names itself, by its URL or by our reference in it."""
+        if raw.contact_id is not None and raw.n is not None and raw.ends_on is not None:
+            return raw.contact_id, raw.n, raw.ends_on
+        if event.our_reference is None:
+            return None
+        read = self._callbacks.read_reference(raw.tenant_id, raw.account_id, event.our_reference)
+        return None if read is None else (read.contact_id, read.n, read.ends_on)
 
     def _apply(
         self,
@@ -163,11 +177,14 @@ class Reader:
                     text_sealed=call.candidate.work.text_sealed if call else None,
                 )
             )
-        if effect.report is not None:
+        stated: list[ContactState | None] = [effect.report] if effect.report is not None else []
+        if receipt.complained_by is not None:
+            stated.append(None)
+        for report in stated:
             reading.facts.append(
                 self._facts.reported(
                     attempt,
-                    effect.report,
+                    report,
                     word=receipt.provider_word,
                     law=law,
                     machine=machine,

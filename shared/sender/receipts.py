@@ -18,7 +18,7 @@ from uuid import UUID
 from shared.postgres import TRANSIENT_ERRORS, Pool, engine, outbox
 from shared.sender.batch_metrics import observe_batch
 from shared.sender.channel import Channel
-from shared.sender.provider import InboundReply, StatusReceipt, UnreadableWebhookError
+from shared.sender.provider import UnreadableWebhookError, WebhookEvent
 from shared.sender.reading import UNFINISHED, Pending, Reader, Reading
 from shared.sender.store import outcomes, receipts
 from shared.sender.store.claims import hot_transaction
@@ -161,7 +161,7 @@ class Interpreter:
                 # Others have given up on overtaking calls: only our own record counts now.
                 self._add(Pending(arrived=arrived, since=0.0, rematching=state == "unmatched"))
 
-    def _events(self, raw: RawReceipt) -> tuple[StatusReceipt | InboundReply, ...]:
+    def _events(self, raw: RawReceipt) -> tuple[WebhookEvent, ...]:
         provider = self._channel.providers.get(raw.provider)
         if provider is None:
             return ()

@@ -25,6 +25,7 @@ from shared.http.edge import RawRoute, raw_route
 from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
 from shared.privacy import address_subject
+from shared.sender.asking import Asking
 from shared.sender.batch_metrics import observe_batch
 from shared.sender.callbacks import Callback, Callbacks
 from shared.sender.channel import Channel
@@ -35,6 +36,7 @@ from shared.sender.provider import (
     Account,
     InboundReply,
     Provider,
+    StatusReceipt,
     UnreadableWebhookError,
     WebhookEvent,
     WebhookRequest,
@@ -88,6 +90,7 @@ class Webhooks:
         arrived: Callable[[Arrived], None],
         hold_placed: Callable[[], None],
         configured: Callable[[], bool],
+        asking: Asking,
     ) -> None:
         self._service = service
         self._channel = channel
@@ -100,6 +103,7 @@ class Webhooks:
         self._arrived = arrived
         self._hold_placed = hold_placed
         self._configured = configured
+        self._asking = asking
         self._writer = BatchWriter(self._store, STORED_AT_ONCE_MAX, LINGER_MS)
 
     def route(self) -> RawRoute:
@@ -122,7 +126,9 @@ class Webhooks:
             url=self._public_url(request),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
+            received_at=self._clock.machine_now(),
         )
+        await self._asking.ask(provider, account, webhook)
         callback = self._authentic(provider, account, webhook, request)
         arrived = self._understood(provider, account, webhook, callback)
         if arrived.holds:
@@ -199,23 +205,27 @@ class Webhooks:
             metrics.SENDER_WEBHOOKS.labels("unreadable").inc()
             _log.error("webhook_unreadable", provider=provider.name, reason=str(error))
             events = ()
-        holds = [
-            self._stop(event, raw)
-            for event in events
-            if isinstance(event, InboundReply) and self._channel.is_opt_out(event.text)
-        ]
+        silenced = [each for event in events if (each := self._silenced(event)) is not None]
+        holds = [self._stop(address, reason, raw) for address, reason in silenced]
         return Arrived(raw=raw, events=events, holds=tuple(holds))
 
-    def _stop(self, reply: InboundReply, raw: RawReceipt) -> Hold:
-        subject = address_subject(
-            self._address_key, raw.tenant_id, self._channel.name, reply.from_address
-        )
+    def _silenced(self, event: WebhookEvent) -> tuple[str, str] | None:
+        """Return the address that wants to be left alone, and why; None when none does."""
+        if isinstance(event, InboundReply):
+            wants = event.button == "opt_out" or self._channel.is_opt_out(event.text)
+            return (event.from_address, "opted_out") if wants else None
+        if isinstance(event, StatusReceipt) and event.complained_by is not None:
+            return event.complained_by, "complained"
+        return None
+
+    def _stop(self, address: str, reason: str, raw: RawReceipt) -> Hold:
+        subject = address_subject(self._address_key, raw.tenant_id, self._channel.name, address)
         return Hold(
             hold_id=identities.hold_id(raw.receipt_id, "address", subject),
             tenant_id=raw.tenant_id,
             scope="address",
             subject=subject,
-            reason="opted_out",
+            reason=reason,
             version=1,
             state="active",
             placed_at=raw.received_at,
