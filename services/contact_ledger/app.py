@@ -16,6 +16,7 @@ from services.contact_ledger.recorder import Recorder
 from services.contact_ledger.sealing import KeyCache, KeyWrap
 from services.contact_ledger.settings import LedgerSettings
 from services.contact_ledger.store import feed, keys, months
+from services.contact_ledger.traces import GROUP
 from services.contact_ledger.writer import Writer
 from shared.clock import Clock
 from shared.directory import Directory
@@ -35,7 +36,6 @@ from shared.privacy import Keyring, Sealer, key_bytes
 from shared.runtime import Service
 from shared.settings import CannotStart
 
-GROUP = "contact_ledger"
 RECORDED_TOPICS = (DEBT_EVENTS.name, CONTACT_EVENTS.name)
 MONTHS_CHECKED_SECONDS = 3_600.0  # partitions are made two months ahead: an hour is soon enough
 MONTHS_RETRY_SECONDS = 10.0

@@ -21,6 +21,7 @@ from services.contact_ledger.facts import Fact
 from services.contact_ledger.store import months, offsets
 from services.contact_ledger.store.failures import UNSTORABLE_ERRORS
 from services.contact_ledger.store.offsets import Fenced, Position
+from services.contact_ledger.traces import recording
 from services.contact_ledger.writer import Writer, Written, open_batch
 from shared.events.envelope import UnreadableEvent
 from shared.kafka.consumer import GroupConsumer
@@ -143,7 +144,8 @@ class Recorder:
             return
         made = await self._writer.prepare(self._pool, batch.facts)
         try:
-            written = await self._write(batch.facts, batch.positions)
+            with recording(batch.records):
+                written = await self._write(batch.facts, batch.positions)
         except UNSTORABLE_ERRORS as error:
             _log.warning("batch_unstorable", error_type=type(error).__name__)
             await self._isolate(batch.facts, batch.records)

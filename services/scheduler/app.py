@@ -148,6 +148,8 @@ class Scheduler:
             dead_letters=DeadLetters(self.producer),
             wake_relay=self.wake,
             observe_clock=self.clock.observe,
+            group=GROUP,
+            trace_sample_ratio=settings.trace_sample_ratio,
         )
         consumer = GroupConsumer(
             cluster_of(settings),

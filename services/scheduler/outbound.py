@@ -17,6 +17,7 @@ from shared.events.identities import time_ordered_id
 from shared.events.topics import CONTACT_EVENTS, TASKS_BY_CHANNEL
 from shared.postgres import outbox
 from shared.postgres.connection import Connection
+from shared.telemetry.messaging import created
 
 SOURCE = "regua/scheduler"
 
@@ -46,23 +47,30 @@ class Outbound:
 
     def state_fact(self, state: DebtorState, kind: str, fact: msgspec.Struct) -> None:
         """Put a fact of the platform into the outbox, in law time."""
-        self._pairs.append((CONTACT_EVENTS.name, self._envelope(state, kind, fact)))
+        topic = CONTACT_EVENTS.name
+        self._pairs.append((topic, self._envelope(topic, state, kind, fact)))
 
     def hand_over(
         self, state: DebtorState, channel: str, kind: str, task: ContactTask | CloseRequested
     ) -> None:
         """Put a task (or a request to close one) into the outbox of its channel."""
-        envelope = self._envelope(state, kind, task, expires_at=task.permit.not_after)
-        self._pairs.append((TASKS_BY_CHANNEL[channel].name, envelope))
+        topic = TASKS_BY_CHANNEL[channel].name
+        envelope = self._envelope(topic, state, kind, task, expires_at=task.permit.not_after)
+        self._pairs.append((topic, envelope))
 
     def _envelope(
         self,
+        topic: str,
         state: DebtorState,
         kind: str,
         fact: msgspec.Struct,
         *,
         expires_at: datetime | None = None,
     ) -> Envelope:
+        trace = self.traces.get(state.debtor_id)
+        if trace is not None:
+            contact_id = getattr(fact, "contact_id", None)
+            trace = created(topic, trace, kind, contact_id)
         return Envelope(
             id=time_ordered_id(),
             type=kind,
@@ -71,6 +79,6 @@ class Outbound:
             key=str(state.debtor_id),
             tenant_id=state.tenant_id,
             data=encode(fact),
-            traceparent=self.traces.get(state.debtor_id),
+            traceparent=trace,
             expires_at=expires_at,
         )

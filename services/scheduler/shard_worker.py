@@ -15,6 +15,7 @@ import msgspec
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.planning import Incoming, plan_due, plan_events, read
 from services.scheduler.store import debtors, shards
+from services.scheduler.traces import folding, woken
 from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
 from shared.events.topics import DEBT_EVENTS
@@ -48,6 +49,8 @@ class ShardTools(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: DeadLetters
     wake_relay: Callable[[], None]
     observe_clock: Callable[..., None]
+    group: str = ""
+    trace_sample_ratio: float = 0.0
 
 
 class ShardWorker:
@@ -153,7 +156,8 @@ class ShardWorker:
                     incoming.append(item)
             ws = await self._working_set(conn)
             if incoming:
-                await plan_events(ws, incoming, self._tools.dispatch)
+                with folding(incoming, self._tools.group) as traced:
+                    await plan_events(ws, traced, self._tools.dispatch)
             await shards.save_offsets(
                 conn, partition=self._partition, debt_offset=debt, contact_offset=contact
             )
@@ -198,6 +202,7 @@ class ShardWorker:
                 conn, partition=self._partition, now=ws.law, limit=DUE_DEBTORS_MAX
             )
             if due:
+                ws.out.traces |= woken(due, self._tools.trace_sample_ratio)
                 await plan_due(ws, due, self._tools.dispatch)
         self._tools.wake_relay()
         return len(due)

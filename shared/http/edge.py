@@ -32,6 +32,8 @@ CLIENT_WENT_AWAY = 499  # what proxies log for a caller that hung up; nobody rec
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/health/startup", "/metrics"})
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 TRACE_KEY = "regua.traceparent"
+SPAN_KEY = "regua.span"
+SERVER_ERRORS = 500  # and above: ours to explain, traced whatever the head decided
 NAMED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -135,7 +137,7 @@ class Edge:
             await send({"type": "websocket.close", "code": WEBSOCKET_REFUSED})
 
     async def _handle(self, scope: Scope, body: Body, answer: Answer) -> None:
-        started = time.perf_counter()
+        started, began_ns = time.perf_counter(), time.time_ns()
         self._in_flight += 1
         try:
             await self._serve(scope, body, answer)
@@ -151,6 +153,7 @@ class Edge:
         finally:
             self._in_flight -= 1
             _record(scope, answer.status, time.perf_counter() - started)
+            _end_trace(scope, answer.status, began_ns)
 
     async def _serve(self, scope: Scope, body: Body, answer: Answer) -> None:
         route = self._raw_route(scope)
@@ -170,16 +173,10 @@ class Edge:
         if b"%00" in scope.get("query_string", b"") or "\x00" in scope["path"]:
             detail = "The address holds a NUL character; leave it out."
             raise Problem(400, "Malformed address", detail, "malformed-address")
-        if not tracing.is_sampled(scope[TRACE_KEY]):
-            await self._answer(route, scope, body, answer)
-            return
-        with tracing.span(scope["method"], scope[TRACE_KEY], kind=SpanKind.SERVER) as active:
-            scope[TRACE_KEY] = active.traceparent
-            try:
-                await self._answer(route, scope, body, answer)
-            finally:
-                active.rename(f"{_method_of(scope)} {_route_of(scope)}")
-                active.set("http.response.status_code", answer.status)
+        if tracing.is_sampled(scope[TRACE_KEY]):
+            active = tracing.begin(scope["method"], scope[TRACE_KEY], kind=SpanKind.SERVER)
+            scope[TRACE_KEY], scope[SPAN_KEY] = active.traceparent, active
+        await self._answer(route, scope, body, answer)
 
     async def _answer(
         self, route: RawRoute | None, scope: Scope, body: Body, answer: Answer
@@ -236,6 +233,33 @@ async def _answer_raw(route: RawRoute, scope: Scope, body: Body, answer: Answer)
 def _record(scope: Scope, status: int, seconds: float) -> None:
     labels = (_method_of(scope), _route_of(scope), str(status))
     metrics.HTTP_SECONDS.labels(*labels).observe(seconds)
+
+
+def _end_trace(scope: Scope, status: int, began_ns: int) -> None:
+    """End the request's span; an answer of ours that failed has one even when not sampled."""
+    active: tracing.ActiveSpan | None = scope.get(SPAN_KEY)
+    if active is None and status < SERVER_ERRORS:
+        return
+    method, route = _method_of(scope), _route_of(scope)
+    told: dict[str, tracing.Attribute] = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+        "url.scheme": scope.get("scheme", "http"),
+    }
+    name = f"{method} {route}"
+    if active is None:
+        parent = scope.get(TRACE_KEY)
+        tracing.failed(
+            name, parent, str(status), kind=SpanKind.SERVER, attributes=told, began_ns=began_ns
+        )
+        return
+    active.rename(name)
+    for key, value in told.items():
+        active.set(key, value)
+    if status >= SERVER_ERRORS:
+        active.fail(str(status))
+    active.end()
 
 
 def _method_of(scope: Scope) -> str:

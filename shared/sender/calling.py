@@ -17,6 +17,7 @@ from shared.events.contact import Reason
 from shared.events.hold import Hold
 from shared.postgres import TRANSIENT_ERRORS
 from shared.sender.attempts import Attempt, State
+from shared.sender.call_traces import CallTraces
 from shared.sender.callbacks import Callbacks
 from shared.sender.calls import proves
 from shared.sender.composing import Composer
@@ -58,7 +59,7 @@ class Caller:
         lanes: Lanes,
         call_budget: timedelta,
     ) -> None:
-        self._client = client
+        self._traces = CallTraces(client)
         self._clock = clock
         self._composer = composer
         self._holds = holds
@@ -70,7 +71,7 @@ class Caller:
     async def call(self, call: Call) -> SendResult | Ended:
         """Make the call unless something stops it now; return what became of it. Never raises."""
         try:
-            result = self._stopped(call) or await self._send(call)
+            result: SendResult | Ended = self._stopped(call) or await self._make(call)
         except BaseException as error:  # noqa: BLE001 - every claim must get an outcome
             result = proves(error)
             if isinstance(result, Unknown) and result.why == "fault":
@@ -100,7 +101,13 @@ class Caller:
             return Refused(error=SendError(kind=ErrorKind.NOT_STARTED))
         return None
 
-    async def _send(self, call: Call) -> SendResult:
+    async def _make(self, call: Call) -> SendResult:
+        result, call.attempt = await self._traces.around(
+            call.attempt, lambda client: self._send(call, client)
+        )
+        return result
+
+    async def _send(self, call: Call, client: aiohttp.ClientSession) -> SendResult:
         provider = self._composer.provider(call.account.settings.provider)
         left = call.attempt.not_after - self._clock.law_now()
         sending = Sending(
@@ -110,9 +117,7 @@ class Caller:
         )
         began = time.monotonic()
         try:
-            return await provider.send(
-                self._client, call.account, call.candidate.work.message, sending
-            )
+            return await provider.send(client, call.account, call.candidate.work.message, sending)
         finally:
             metrics.SENDER_CALL_SECONDS.observe(time.monotonic() - began)
 

@@ -26,6 +26,7 @@ from shared.sender.provider import Account
 from shared.sender.recording import Outcome, Recorder
 from shared.sender.store import claims, outcomes, partitions
 from shared.sender.store.claims import Candidate, Verdict
+from shared.sender.task_traces import processing
 from shared.sender.throttle import Throttle
 from shared.sender.verdicts import attempt_of, stated, too_early
 from shared.telemetry import logs, metrics
@@ -149,11 +150,13 @@ class Deliverer:
         if not candidates:
             return []
         began = time.monotonic()
-        async with self._pool.acquire() as conn:
-            await self._ensure_days(conn, candidates)
-            async with claims.hot_transaction(conn):
-                verdicts = await claims.claim(conn, candidates, self._owner)
-                await outbox.append(conn, stated(self._facts, verdicts))
+        works = [each.work for each in candidates]
+        with processing(works):
+            async with self._pool.acquire() as conn:
+                await self._ensure_days(conn, candidates)
+                async with claims.hot_transaction(conn):
+                    verdicts = await claims.claim(conn, candidates, self._owner)
+                    await outbox.append(conn, stated(self._facts, verdicts))
         observe_batch("claim", len(candidates), began)
         self._clock.observe(verdicts[0].law, verdicts[0].machine)
         return verdicts

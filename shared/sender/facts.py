@@ -28,11 +28,13 @@ from shared.sender.attempts import Attempt, State
 from shared.sender.channel import Reading
 from shared.sender.errors import ERRORS, ErrorKind, ErrorRow
 from shared.sender.store.receipts import StoredAttempt
+from shared.telemetry.messaging import created
 
 Fact = tuple[str, Envelope]
 
 _KINDS: dict[str | None, ErrorKind] = {kind.value: kind for kind in ErrorKind}
 
+DEFERRED = "contact.deferred.v1"
 TYPE_OF_STATE = {
     State.ACCEPTED: "contact.accepted.v1",
     State.UNKNOWN: "contact.unknown.v1",
@@ -163,13 +165,13 @@ class Facts:
         )
         envelope_ = Envelope(
             id=identities.time_ordered_id(),  # each hand-back is a fact of its own
-            type="contact.deferred.v1",
+            type=DEFERRED,
             source=self.source,
             time=law,
             key=str(task.debtor_id),
             tenant_id=task.tenant_id,
             data=envelope.encode(fact),
-            traceparent=traceparent,
+            traceparent=created(self._topic, traceparent, DEFERRED, task.contact_id),
         )
         return self._topic, envelope_
 
@@ -281,7 +283,7 @@ class Facts:
             key=str(attempt.debtor_id),
             tenant_id=attempt.tenant_id,
             data=envelope.encode(body),
-            traceparent=attempt.frame.traceparent,
+            traceparent=created(self._topic, attempt.frame.traceparent, kind, attempt.contact_id),
         )
 
 

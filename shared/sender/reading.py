@@ -16,7 +16,7 @@ from shared.events.states import ContactState
 from shared.postgres import Connection
 from shared.privacy import Sealer, address_digest, address_subject
 from shared.sender import reports
-from shared.sender.attempts import State
+from shared.sender.attempts import Attempt, State
 from shared.sender.callbacks import Callbacks
 from shared.sender.calling import Call
 from shared.sender.channel import Channel
@@ -25,6 +25,7 @@ from shared.sender.provider import InboundReply, StatusReceipt
 from shared.sender.reports import Effect
 from shared.sender.store import receipts
 from shared.sender.store.receipts import RawReceipt, StoredAttempt
+from shared.sender.task_traces import received
 from shared.sender.webhooks import Arrived
 from shared.telemetry import logs, metrics
 
@@ -153,15 +154,27 @@ class Reader:
             reading.resolved.append(key)
         effect = reports.apply(stored, receipt, reading.law, reading.machine)
         reading.raised[key] = stored
-        self._state(stored, receipt, effect, reading)
+        came = received(
+            attempt,
+            "receipt",
+            raw.received_at,
+            pending.arrived.traceparent,
+            word=receipt.state.name.lower() if receipt.state is not None else "unknown",
+        )
+        self._state(stored, came, receipt, effect, reading)
         if reading.marks.get(raw.receipt_id) != UNFINISHED:
             reading.marks[raw.receipt_id] = effect.mark
 
     def _state(
-        self, stored: StoredAttempt, receipt: StatusReceipt, effect: Effect, reading: Reading
+        self,
+        stored: StoredAttempt,
+        attempt: Attempt,
+        receipt: StatusReceipt,
+        effect: Effect,
+        reading: Reading,
     ) -> None:
         """State what a report proves: acceptance first, then the report itself."""
-        attempt, law, machine = stored.attempt, reading.law, reading.machine
+        law, machine = reading.law, reading.machine
         if effect.contradicts:
             metrics.SENDER_CONTRADICTIONS.inc()
             _log.error("evidence_contradicts_record", contact_id=str(attempt.contact_id))
@@ -223,8 +236,15 @@ class Reader:
                 continue
             said = self._said(raw, event, stored, reading.law)
             metrics.SENDER_REPLIES.labels(said.reading.intent).inc()
+            came = received(
+                stored.attempt,
+                "reply",
+                raw.received_at,
+                pending.arrived.traceparent,
+                word=said.reading.intent,
+            )
             reading.facts += self._facts.replied(
-                stored.attempt, said, law=reading.law, machine=reading.machine
+                came, said, law=reading.law, machine=reading.machine
             )
             reading.marks[raw.receipt_id] = "applied"
 

@@ -21,7 +21,7 @@ from shared.clock import Clock
 from shared.events import envelope, identities
 from shared.events.envelope import Envelope
 from shared.events.hold import Hold
-from shared.http.edge import RawRoute, raw_route
+from shared.http.edge import TRACE_KEY, RawRoute, raw_route
 from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
 from shared.privacy import address_subject
@@ -71,6 +71,7 @@ class Arrived(msgspec.Struct, kw_only=True):
     raw: RawReceipt
     events: tuple[WebhookEvent, ...]
     holds: tuple[Hold, ...] = ()
+    traceparent: str | None = None
 
 
 class Webhooks:
@@ -131,6 +132,7 @@ class Webhooks:
         await self._asking.ask(provider, account, webhook)
         callback = self._authentic(provider, account, webhook, request)
         arrived = self._understood(provider, account, webhook, callback)
+        arrived.traceparent = request.scope.get(TRACE_KEY)
         if arrived.holds:
             self._holds.remember(arrived.holds)  # obeyed before anything can go wrong
         try:
@@ -240,7 +242,8 @@ class Webhooks:
             new = await receipts.store(conn, [each.raw for each in batch])
             if placed:
                 await hold_store.upsert(conn, placed)
-                await outbox.append_to_lane(conn, [self._published(hold) for hold in placed])
+                source = f"regua/{self._service}"
+                await outbox.append_to_lane(conn, [hold_envelope(hold, source) for hold in placed])
         if placed:
             metrics.SENDER_OPT_OUTS.inc(len(placed))
             self._hold_placed()
@@ -253,9 +256,6 @@ class Webhooks:
             if fresh:
                 self._arrived(each)
         return results
-
-    def _published(self, hold: Hold) -> Envelope:
-        return hold_envelope(hold, f"regua/{self._service}")
 
 
 def hold_envelope(hold: Hold, source: str) -> Envelope:

@@ -1,23 +1,21 @@
 """Traces: decided once at the first door, carried as W3C `traceparent`, free when not sampled.
 
-In: a `traceparent` text from an HTTP header, a Kafka header or `new_traceparent`. Out: spans named
-by OpenTelemetry's messaging conventions (`send contact.events.v1`, `process debt.events.v1`), sent
-over OTLP/HTTP when a collector is configured. The sampled flag is tested in the text before the
-OpenTelemetry API is touched (0.1 against 7-30 microseconds a message). Attributes are ids, counts
-and names of ours; exceptions leave only their type.
+In: a `traceparent` text from an HTTP header, a Kafka header or `new_traceparent`. Out: spans below
+it, sent over OTLP/HTTP when a collector is configured. The sampled flag is tested in the text
+before the OpenTelemetry API is touched (0.1 against 7-30 microseconds). What fails is told even
+when its trace was not sampled (`failed`). Attributes are ids, counts and names of ours; exceptions
+leave only their type.
 """
 
 import os
 import random
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -27,18 +25,13 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
-    Tracer,
     set_span_in_context,
 )
 
 from shared.privacy import mask_text
+from shared.telemetry import export
 
 TRACEPARENT = "traceparent"
-LINKS_MAX = 128  # a batch span names at most so many of its messages (132 microseconds for 128)
-EXPORT_QUEUE_SPANS_MAX = 2_048  # beyond it spans are dropped: tracing never slows the work
-EXPORT_BATCH_SPANS_MAX = 512
-EXPORT_PAUSE_MS = 1_000
-EXPORT_TIMEOUT_MS = 5_000
 
 _SHAPE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SAMPLED_DIGITS = frozenset("13579bdf")  # the lowest flag bit says sampled
@@ -47,19 +40,18 @@ _ZERO_SPAN = "0" * 16
 _random = random.SystemRandom()
 
 Attribute = str | int | float | bool
-
-
-class _Export:
-    """The process's tracer; None until a collector is configured, then sampled spans are real."""
-
-    provider: TracerProvider | None = None
-    tracer: Tracer | None = None
+Attributes = Mapping[str, Attribute]
 
 
 def new_traceparent(sample_ratio: float) -> str:
-    """Start a trace: the head decision, taken with probability `sample_ratio` (0 to 1)."""
+    """Start a trace: the head decision, taken with probability `sample_ratio` (0 to 1).
+
+    Its span id repeats the trace id's second half: nobody's span, so what begins below it is a
+    root (`_is_new`) and no viewer looks for a parent that was never sent.
+    """
     flags = "01" if _random.random() < sample_ratio else "00"
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-{flags}"
+    trace_id = os.urandom(16).hex()
+    return f"00-{trace_id}-{trace_id[16:]}-{flags}"
 
 
 def accept_traceparent(given: str | None, sample_ratio: float) -> str:
@@ -90,6 +82,11 @@ class ActiveSpan:
         self._span = span
         self.traceparent = traceparent
 
+    @property
+    def recording(self) -> bool:
+        """Whether anything is kept of it."""
+        return self._span is not None
+
     def set(self, key: str, value: Attribute) -> None:
         """Record one attribute: an id, a count, a name of ours; never a debtor's data."""
         if self._span is not None:
@@ -100,12 +97,36 @@ class ActiveSpan:
         if self._span is not None:
             self._span.update_name(name)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException | str) -> None:
         """Mark the span as failed by the error's type; its message may hold personal data."""
         if self._span is not None:
-            kind = type(error).__qualname__
+            kind = error if isinstance(error, str) else type(error).__qualname__
             self._span.set_attribute("error.type", kind)
             self._span.set_status(Status(StatusCode.ERROR, kind))
+
+    def end(self) -> None:
+        """Finish it; `span` and `messaging` do so by themselves."""
+        if self._span is not None:
+            self._span.end()
+
+
+def begin(
+    name: str,
+    parent: str | None,
+    *,
+    links: Iterable[str | None] = (),
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes | None = None,
+    began_ns: int | None = None,
+) -> ActiveSpan:
+    """Begin a span below `parent`, to be ended by the caller; nothing on an unsampled trace.
+
+    `began_ns` (since the epoch) tells of a beginning that lies in the past.
+    """
+    tracer = export.current()
+    if tracer is None or not is_sampled(parent):
+        return ActiveSpan(None, parent)
+    return _start(name, parent, links, kind, attributes, began_ns)
 
 
 @contextmanager
@@ -115,112 +136,119 @@ def span(
     *,
     links: Iterable[str | None] = (),
     kind: SpanKind = SpanKind.INTERNAL,
-    attributes: Mapping[str, Attribute] | None = None,
+    attributes: Attributes | None = None,
 ) -> Iterator[ActiveSpan]:
-    """Run a block as a span below `parent` (a traceparent), linked to the messages of a batch.
+    """Run a block as a span below `parent` (a traceparent), linked to others.
 
-    Without a sampled parent or link, or without a collector, nothing is made and
+    Without a sampled parent, or without a collector, nothing is made unless the block fails, and
     `ActiveSpan.traceparent` is the parent's, so that it can be passed on either way.
     """
-    tracer = _Export.tracer
-    sampled = [link for link in links if is_sampled(link)] if tracer is not None else []
-    if tracer is None or not (is_sampled(parent) or sampled):
-        yield ActiveSpan(None, parent)
-        return
-    started = tracer.start_span(
-        name,
-        context=_parent_context(parent),
-        kind=kind,
-        links=[Link(context) for link in sampled[:LINKS_MAX] if (context := _context(link))],
-        attributes={key: _masked(value) for key, value in (attributes or {}).items()},
-        record_exception=False,
-        set_status_on_exception=False,
-    )
-    active = ActiveSpan(started, _text(started.get_span_context()))
+    active = begin(name, parent, links=links, kind=kind, attributes=attributes)
+    began_ns = 0 if active.recording else time.time_ns()
     try:
         yield active
-    except BaseException as error:
+    except Exception as error:
         active.fail(error)
+        if not active.recording:
+            failed(name, parent, error, kind=kind, attributes=attributes, began_ns=began_ns)
         raise
     finally:
-        started.end()
+        active.end()
 
 
-@contextmanager
-def message_span(
-    operation: str,
-    topic: str,
-    traceparents: Iterable[str | None],
+def failed(
+    name: str,
+    parent: str | None,
+    error: BaseException | str,
     *,
-    messages: int,
-    group: str = "",
-) -> Iterator[ActiveSpan]:
-    """Run a batch as one `send|receive|process <topic>` span with a link per sampled message."""
-    kinds = {"send": SpanKind.CLIENT, "receive": SpanKind.CLIENT, "process": SpanKind.CONSUMER}
-    attributes: dict[str, Attribute] = {
-        "messaging.system": "kafka",
-        "messaging.operation.name": operation,
-        "messaging.operation.type": operation,
-        "messaging.destination.name": topic,
-        "messaging.batch.message_count": messages,
-    }
-    if group:
-        attributes["messaging.consumer.group.name"] = group
-    with span(
-        f"{operation} {topic}", links=traceparents, kind=kinds[operation], attributes=attributes
-    ) as active:
-        yield active
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes | None = None,
+    began_ns: int | None = None,
+) -> str | None:
+    """Tell of a failure whatever the head decided; return the traceparent to go on with.
 
-
-def configure(service: str, exporter: SpanExporter | None) -> None:
-    """Send sampled spans to `exporter`; None leaves tracing to pass `traceparent` on only.
-
-    The provider stays ours, never OpenTelemetry's global one: libraries that instrument themselves
-    would record request bodies and exception messages.
+    From here on the trace is sampled, so that what follows from the failure is seen, too. Errors of
+    unsampled traces are told up to a bound per second.
     """
-    if exporter is None:
-        _Export.provider = _Export.tracer = None
-        return
-    provider = TracerProvider(
-        sampler=ALWAYS_ON,  # the decision was taken at the door; here only sampled traces arrive
-        resource=Resource.create({"service.name": service, "service.namespace": "regua"}),
-        span_limits=SpanLimits(max_links=LINKS_MAX),
-        shutdown_on_exit=False,
-    )
-    provider.add_span_processor(
-        BatchSpanProcessor(
-            exporter,
-            max_queue_size=EXPORT_QUEUE_SPANS_MAX,
-            schedule_delay_millis=EXPORT_PAUSE_MS,
-            max_export_batch_size=EXPORT_BATCH_SPANS_MAX,
-            export_timeout_millis=EXPORT_TIMEOUT_MS,
-        )
-    )
-    _Export.provider = provider
-    _Export.tracer = provider.get_tracer("regua")
+    if export.current() is None or parent is None or not is_traceparent(parent):
+        return parent
+    if not is_sampled(parent):
+        if not export.may_tell_of_error():
+            return parent
+        parent = f"{parent[:53]}01"
+    active = _start(name, parent, (), kind, attributes, began_ns)
+    active.fail(error)
+    active.end()
+    return active.traceparent
 
 
-def shut_down() -> None:
-    """Send what is left and stop; blocks up to the export timeout, so call it off the loop."""
-    provider = _Export.provider
-    _Export.provider = _Export.tracer = None
-    if provider is not None:
-        provider.shutdown()
+def instant(name: str, parent: str | None, kind: SpanKind, attributes: Attributes) -> str | None:
+    """Note a moment as a span; return the traceparent to go on with."""
+    active = begin(name, parent, kind=kind, attributes=attributes)
+    active.end()
+    return active.traceparent
 
 
-def _parent_context(parent: str | None) -> Context:
-    context = _context(parent) if is_sampled(parent) else None
-    # An empty context, not the current one: spans hang below what the message carries.
-    return set_span_in_context(NonRecordingSpan(context), Context()) if context else Context()
-
-
-def _context(traceparent: str | None) -> SpanContext | None:
+def context_of(traceparent: str | None) -> SpanContext | None:
+    """Return a traceparent as OpenTelemetry has it; None when it is malformed."""
     if traceparent is None or not is_traceparent(traceparent):
         return None
     _, trace_id, span_id, flags = traceparent.split("-")
     return SpanContext(
         int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
     )
+
+
+def configure(service: str, exporter: SpanExporter | None) -> None:
+    """Send sampled spans to `exporter`; None passes `traceparent` on only."""
+    export.configure(service, exporter)
+
+
+def shut_down() -> None:
+    """Send what is left and stop; blocks up to the export timeout, so call it off the loop."""
+    export.shut_down()
+
+
+def start_root(
+    name: str, links: Iterable[str | None], kind: SpanKind, attributes: Attributes
+) -> ActiveSpan:
+    """Begin a span that belongs to no trace but names those it worked for (a batch)."""
+    return _start(name, None, links, kind, attributes, None)
+
+
+def _start(
+    name: str,
+    parent: str | None,
+    links: Iterable[str | None],
+    kind: SpanKind,
+    attributes: Attributes | None,
+    began_ns: int | None,
+) -> ActiveSpan:
+    tracer = export.current()
+    if tracer is None:
+        return ActiveSpan(None, parent)
+    contexts = [context for link in links if (context := context_of(link))]
+    started = tracer.start_span(
+        name,
+        context=_parent_context(parent),
+        kind=kind,
+        links=[Link(context) for context in contexts[: export.LINKS_MAX]],
+        attributes={key: _masked(value) for key, value in (attributes or {}).items()},
+        start_time=began_ns,
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+    return ActiveSpan(started, _text(started.get_span_context()))
+
+
+def _is_new(traceparent: str) -> bool:
+    return traceparent[36:52] == traceparent[19:35]
+
+
+def _parent_context(parent: str | None) -> Context:
+    context = None if parent is None or _is_new(parent) else context_of(parent)
+    # An empty context, not the current one: spans hang below what the message carries.
+    return set_span_in_context(NonRecordingSpan(context), Context()) if context else Context()
 
 
 def _text(context: SpanContext) -> str:

@@ -22,8 +22,9 @@ from shared.events.topics import DEBT_EVENTS
 from shared.http.problems import Problem
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool
 from shared.privacy import Keyring
-from shared.telemetry import metrics, tracing
+from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
+from shared.telemetry.messaging import Traceparents, message_spans
 
 TRIES_MAX = 5  # a race is lost to somebody who then has committed: more than twice is a storm
 RETRY_SECONDS = 0.01
@@ -76,8 +77,8 @@ class Recorder:
 
     async def _once(self, drafts: Sequence[Draft], finish: Finish | None) -> list[Outcome]:
         traces = [draft.traceparent for draft in drafts]
-        with tracing.message_span("send", DEBT_EVENTS.name, traces, messages=len(drafts)):
-            outcomes = await self._transaction(drafts, finish)
+        with message_spans("create", DEBT_EVENTS.name, traces) as going_on:
+            outcomes = await self._transaction(_traced(drafts, traces, going_on), finish)
         self._wake()
         return outcomes
 
@@ -97,6 +98,20 @@ class Recorder:
             metrics.INTAKE_EVENTS.labels(status).inc(count)
         self.accepted_total += counts["accepted"] + counts["parked"]
         log.info("record_events", **counts)
+
+
+def _traced(
+    drafts: Sequence[Draft], given: Traceparents, going_on: Traceparents
+) -> Sequence[Draft]:
+    """Return the drafts with the traces they go on with: the same ones unless one is sampled."""
+    if going_on is given:
+        return drafts
+    return [
+        draft
+        if draft.traceparent == trace
+        else msgspec.structs.replace(draft, traceparent=trace or "")
+        for draft, trace in zip(drafts, going_on, strict=True)
+    ]
 
 
 def _decide(

@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from shared.telemetry import tracing
+from shared.telemetry import export, tracing
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = SAMPLED[:-1] + "0"
@@ -67,8 +67,6 @@ def test_an_unsampled_trace_makes_nothing_and_is_passed_on(collected: Collected)
     with tracing.span("plan", UNSAMPLED) as active:
         active.set("contacts", 3)
         assert active.traceparent == UNSAMPLED
-    with tracing.message_span("process", "debt.events.v1", [UNSAMPLED, None], messages=2):
-        pass
     assert collected.spans() == []
 
 
@@ -90,33 +88,6 @@ def test_a_child_continues_the_trace(collected: Collected) -> None:
     assert span.resource.attributes["service.name"] == "probe"
 
 
-def test_a_batch_is_one_span_linked_to_its_sampled_messages(collected: Collected) -> None:
-    parents = [UNSAMPLED, SAMPLED, None, SAMPLED.replace("4bf9", "5bf9")]
-    with tracing.message_span("process", "debt.events.v1", parents, messages=4, group="planner"):
-        pass
-    (span,) = collected.spans()
-    assert span.name == "process debt.events.v1"
-    assert span.kind is SpanKind.CONSUMER
-    assert len(span.links) == 2
-    assert dict(span.attributes or {}) == {
-        "messaging.system": "kafka",
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
-        "messaging.destination.name": "debt.events.v1",
-        "messaging.batch.message_count": 4,
-        "messaging.consumer.group.name": "planner",
-    }
-
-
-def test_links_are_bounded(collected: Collected) -> None:
-    parents = [tracing.new_traceparent(1.0) for _ in range(tracing.LINKS_MAX + 50)]
-    with tracing.message_span("send", "contact.events.v1", parents, messages=len(parents)):
-        pass
-    (span,) = collected.spans()
-    assert len(span.links) == tracing.LINKS_MAX
-    assert span.kind is SpanKind.CLIENT
-
-
 def test_an_error_leaves_its_type_and_no_message(collected: Collected) -> None:
     msg = "no such debtor Maria, +5511987654321"
 
@@ -132,3 +103,48 @@ def test_an_error_leaves_its_type_and_no_message(collected: Collected) -> None:
     assert span.status.description == "LookupError"
     assert dict(span.attributes or {}) == {"error.type": "LookupError", "note": "reached ***"}
     assert span.events == ()
+
+
+def test_what_fails_is_told_although_it_was_not_sampled(collected: Collected) -> None:
+    def fail() -> None:
+        with tracing.span("plan", UNSAMPLED):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    going_on = tracing.failed("send twilio", UNSAMPLED, "unknown_timeout", kind=SpanKind.CLIENT)
+    assert going_on is not None
+    assert tracing.is_sampled(going_on)
+    assert going_on[:35] == UNSAMPLED[:35]
+    block, call = collected.spans()
+    assert (block.name, block.status.description) == ("plan", "LookupError")
+    assert block.start_time is not None
+    assert block.end_time is not None
+    assert call.status.description == "unknown_timeout"
+    assert f"{call.context.span_id:016x}" == going_on[36:52]
+
+
+def test_errors_beyond_the_sample_are_bounded(collected: Collected) -> None:
+    told = [
+        tracing.failed("send twilio", tracing.new_traceparent(0.0), "unknown_timeout")
+        for _ in range(4 * export.ERRORS_PER_SECOND_MAX)
+    ]
+    # The second may change in between: then a second helping, never four.
+    assert sum(tracing.is_sampled(each) for each in told) <= 2 * export.ERRORS_PER_SECOND_MAX
+    assert len(collected.spans()) == sum(tracing.is_sampled(each) for each in told)
+
+
+def test_a_new_trace_begins_with_a_root(collected: Collected) -> None:
+    with tracing.span("POST", tracing.new_traceparent(1.0)) as root:
+        tracing.instant("create", root.traceparent, SpanKind.PRODUCER, {})
+    child, parent = collected.spans()
+    assert parent.parent is None
+    assert child.parent is not None
+    assert child.parent.span_id == parent.context.span_id
+    assert child.context.trace_id == parent.context.trace_id
+
+
+def test_a_span_may_have_begun_in_the_past(collected: Collected) -> None:
+    tracing.begin("receive receipt", SAMPLED, began_ns=1_700_000_000_000_000_000).end()
+    (span,) = collected.spans()
+    assert span.start_time == 1_700_000_000_000_000_000
