@@ -31,6 +31,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """How one sandbox is started. Without `clock_url` law time is machine time."""
 
     control_key: str
+    host: str = "127.0.0.1"  # every listener of the sandbox binds it
     port: int = 0
     seed: str = "1"
     clock_url: str | None = None
