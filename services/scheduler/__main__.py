@@ -1,4 +1,4 @@
-"""Command line of the scheduler: serve, migrate, settings, bootstrap, explain.
+"""Command line of the scheduler: serve, topics, migrate, settings, bootstrap, explain.
 
 In: arguments and the environment. Out: a running service, or one answer on standard output.
 """
@@ -15,6 +15,10 @@ from services.scheduler.app import Scheduler, assemble, check_database
 from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.settings import SchedulerSettings
 from shared import settings as settings_of
+from shared.kafka.admin import ensure_topics
+from shared.kafka.client import ConnectionFailures
+from shared.kafka.cluster import cluster_of
+from shared.kafka.errors import PartitionCountChanged
 from shared.postgres import migrate, open_pool
 from shared.runtime import EXIT_CANNOT_START, CannotStart, Service
 
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "serve":
         service = Service(settings)
         return service.run(lambda running: assemble(running, settings))
+    if chosen.command == "topics":
+        return asyncio.run(_topics(settings))
     try:
         return _run(chosen, settings)
     except CannotStart as error:
@@ -56,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.scheduler", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service")
+    commands.add_parser("topics", help="create the topics that are missing, check the others")
     commands.add_parser("migrate", help="bring the schema to the newest revision")
     commands.add_parser("settings", help="list every environment variable")
     bootstrap = commands.add_parser("bootstrap", help="make the first platform key and print it")
@@ -65,6 +72,24 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="say what would happen to a debtor now, and why")
     explain.add_argument("debtor_id", type=UUID)
     return parser
+
+
+async def _topics(settings: SchedulerSettings) -> int:
+    try:
+        await ensure_topics(
+            cluster_of(settings),
+            partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
+        )
+    except PartitionCountChanged as error:
+        sys.stderr.write(f"scheduler: {error}\n")
+        return EXIT_CANNOT_START
+    except ConnectionFailures as error:
+        reason = type(error).__name__
+        sys.stderr.write(f"scheduler: Kafka does not answer ({reason}): see KAFKA_BOOTSTRAP\n")
+        return EXIT_CANNOT_START
+    sys.stdout.write(f"scheduler: every topic is there, {settings.kafka_partitions} partitions\n")
+    return 0
 
 
 async def _bootstrap(settings: SchedulerSettings, *, force_new: bool) -> int:
