@@ -1,14 +1,10 @@
 """A running sandbox, a receiver of its webhooks, and the provider's own SDK as its client."""
 
 import base64
-import os
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import httpx
@@ -17,12 +13,13 @@ import pytest
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-KEY = "control-key"
+from tests.support.sandbox import Sandbox
+from tests.support.sandbox import eventually as poll
+
 SID = "AC" + "0123456789abcdef" * 2
 TOKEN = "sandbox-token"
 NUMBER = "+15017122661"
 DEBTOR = "+5511987654321"
-DEADLINE_SECONDS = 10.0
 
 T = TypeVar("T")
 
@@ -80,38 +77,6 @@ class Receiver:
         self._thread.join()
 
 
-class Sandbox:
-    """One sandbox process and its control endpoints."""
-
-    def __init__(self, *options: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.sandbox", "serve", "--seed", "contract", *options],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "SANDBOX_CONTROL_KEY": KEY, **environment},
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().split()[-1]
-        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"})
-
-    def control(self, method: str, path: str, body: object = None) -> Any:
-        answer = self.http.request(method, path, json=body)
-        answer.raise_for_status()
-        return answer.json()
-
-    def truth(self, after: int = 0) -> list[dict[str, Any]]:
-        answer = self.http.get("/sandbox/truth", params={"after": after})
-        answer.raise_for_status()
-        return [msgspec.json.decode(line) for line in answer.content.splitlines()]
-
-    def close(self) -> None:
-        self.http.close()
-        self.process.terminate()
-        assert self.process.wait(10) == 0
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
@@ -130,7 +95,8 @@ def running(receiver: Receiver) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running: Sandbox, receiver: Receiver) -> Sandbox:
-    """The sandbox with debtors who never answer and no faults in force."""
+    """The sandbox with debtors who never answer, no faults in force, and nothing on its way."""
+    poll(lambda: not any(running.control("GET", "/v1/progress")["pending"].values()))
     running.control("DELETE", "/sandbox/faults")
     running.control("POST", "/sandbox/behaviour", {"preset": "silent", "callback_retry_ms": [20]})
     receiver.statuses.clear()
@@ -160,14 +126,4 @@ def raw(sandbox: Sandbox) -> Iterator[httpx.Client]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], T]], T]:
     """Return a function that polls until what it is given is true, and returns it."""
-
-    def wait(found: Callable[[], T]) -> T:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            result = found()
-            if result:
-                return result
-            assert time.monotonic() < deadline, "did not happen in time"
-            time.sleep(0.01)
-
-    return wait
+    return poll

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from deploy.sandbox.truth import recipient_digest
-from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, TOKEN, Receiver, Sandbox
+from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, TOKEN, Receiver
+from tests.support.sandbox import Sandbox
 
 Eventually = Callable[[Callable[[], Any]], Any]
 PATH = f"/2010-04-01/Accounts/{SID}/Messages.json"

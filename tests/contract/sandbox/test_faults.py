@@ -8,7 +8,8 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, Receiver, Sandbox
+from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, Receiver
+from tests.support.sandbox import Sandbox
 
 Eventually = Callable[[Callable[[], Any]], Any]
 PATH = f"/2010-04-01/Accounts/{SID}/Messages.json"

@@ -10,7 +10,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, TOKEN, Receiver, Sandbox
+from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, TOKEN, Receiver
+from tests.support.sandbox import Sandbox
 
 Eventually = Callable[[Callable[[], Any]], Any]
 PATH = f"/2010-04-01/Accounts/{SID}/Messages.json"
