@@ -29,7 +29,6 @@ from shared.events.states import ContactState
 from shared.events.topics import TASKS_BY_CHANNEL
 from shared.postgres import outbox
 from shared.postgres.connection import Connection
-from shared.telemetry import metrics
 
 PAGE_CONTACTS_MAX = 1_000  # one statement each way; larger pages gain nothing (measured on unnest)
 BUFFER_SECONDS = 4.0  # of an account's capacity in Kafka: priorities act on the rest
@@ -52,7 +51,6 @@ class _Page:
     async def write(self, ws: WorkingSet) -> None:
         await ws.save(self.touched)
         if self.handed:
-            metrics.CONTACTS_HANDED_OVER.inc(len(self.handed))
             await contacts.dispatch_contacts(ws.conn, self.handed)
         if self.postponed:
             await contacts.postpone_contacts(ws.conn, self.postponed)
@@ -134,7 +132,6 @@ class Dispatch:
                 ws.handed[plan.contact_id] = _hand_over(
                     ws, state, plan.contact_id, verdict, priority=plan.priority
                 )
-        metrics.CONTACTS_HANDED_OVER.inc(len(ws.handed))
 
     def _budget(self, tenant_id: str, account_id: str) -> int:
         return max(1, int(self._rate_of(tenant_id, account_id) * BUFFER_SECONDS / self._shards))
@@ -150,6 +147,7 @@ class Dispatch:
             )
         elif isinstance(verdict, Defer):
             progress.deferred(state, contact.contact_id, verdict, ws.law)
+            ws.tally.deferred(verdict.reasons)
             page.postponed.append((contact.contact_id, verdict.until, False, 0))
             fact = ws.decided(state, contact.contact_id, verdict.reasons, until=verdict.until)
             ws.out.state_fact(state, "contact.deferred.v1", fact)
@@ -210,6 +208,7 @@ def _hand_over(
     )
     ws.out.hand_over(state, record.channel, "contact.task.v1", task)
     ws.out.state_fact(state, "contact.dispatched.v1", ws.decided(state, contact_id, go.reasons))
+    ws.tally.handed_over(record.channel)
     closing = go.not_after + CLOSE_AFTER_WINDOW
     return Handed(contact_id, closing, go.not_after, encode(task))
 

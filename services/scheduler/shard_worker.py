@@ -162,6 +162,7 @@ class ShardWorker:
                 conn, partition=self._partition, debt_offset=debt, contact_offset=contact
             )
         self.debt_offset, self.contact_offset = debt, contact
+        ws.tally.publish()
         metrics.EVENTS_FOLDED.inc(len(incoming))
         self._tools.wake_relay()
 
@@ -191,6 +192,7 @@ class ShardWorker:
             await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
             ws = await self._working_set(conn)
             count = await self._tools.dispatch.page(ws)
+        ws.tally.publish()
         self._tools.wake_relay()
         return count
 
@@ -204,6 +206,7 @@ class ShardWorker:
             if due:
                 ws.out.traces |= woken(due, self._tools.trace_sample_ratio)
                 await plan_due(ws, due, self._tools.dispatch)
+        ws.tally.publish()
         self._tools.wake_relay()
         return len(due)
 

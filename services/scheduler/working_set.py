@@ -23,6 +23,7 @@ from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDra
 from services.scheduler.store import contacts, debtors
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import work as work_store
+from services.scheduler.tally import Tally
 from shared.events.contact import (
     ContactDecided,
     Reason,
@@ -31,7 +32,6 @@ from shared.events.envelope import encode
 from shared.events.hold import Hold, subject_of
 from shared.events.states import STATES, ContactState
 from shared.postgres.connection import Connection
-from shared.telemetry import metrics
 
 SubjectsOf = Callable[[DebtorState], list[str]]
 
@@ -51,6 +51,7 @@ class WorkingSet:
         self.machine = machine
         self.debtors: dict[UUID, DebtorState] = {}
         self.out = Outbound(law=law, machine=machine)
+        self.tally = Tally()
         self.holds: dict[str, list[Hold]] = {}
         self.hold_changes: list[HoldChange] = []
         self.work_items: list[WorkItemDraft] = []
@@ -123,6 +124,8 @@ class WorkingSet:
         reasons: Sequence[Reason],
     ) -> None:
         """End a contact of which certainly nothing was sent, and say so."""
+        if outcome is ContactState.WITHHELD:
+            self.tally.withheld(reasons)
         self.raised(contact_id, outcome)
         self.out.state_fact(
             state, f"contact.{outcome.name.lower()}.v1", self.decided(state, contact_id, reasons)
@@ -188,6 +191,7 @@ class WorkingSet:
         self.out.state_fact(state, "contact.planned.v1", fact)
         self.out.state_fact(state, "contact.withheld.v1", fact)
         self._final.append(plans.withheld(state, plan))
+        self.tally.withheld(plan.reasons)
 
     async def settle_plans(self) -> list[tuple[DebtorState, ContactPlan]]:
         """Take the slots of new contacts and state them as planned; return those that stand."""
@@ -214,7 +218,7 @@ class WorkingSet:
             for state, plan in standing
         ]
         if rows:
-            metrics.CONTACTS_PLANNED.inc(len(rows))
+            self.tally.planned(row.channel for row in rows)
             await contacts.insert_contacts(self.conn, self.partition, rows)
 
     async def _free_before_taking(self) -> None:

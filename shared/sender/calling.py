@@ -17,6 +17,7 @@ from shared.events.contact import Reason
 from shared.events.hold import Hold
 from shared.postgres import TRANSIENT_ERRORS
 from shared.sender.attempts import Attempt, State
+from shared.sender.batch_metrics import call_seconds, calls
 from shared.sender.call_traces import CallTraces
 from shared.sender.callbacks import Callbacks
 from shared.sender.calls import proves
@@ -24,7 +25,7 @@ from shared.sender.composing import Composer
 from shared.sender.errors import ErrorKind, SendError, Slows
 from shared.sender.holds import Holds
 from shared.sender.lanes import Lanes
-from shared.sender.provider import Account, Refused, Sending, SendResult, Unknown
+from shared.sender.provider import Accepted, Account, Refused, Sending, SendResult, Unknown
 from shared.sender.recording import Ended, is_refused
 from shared.sender.store.claims import Candidate
 from shared.sender.throttle import Throttle
@@ -119,7 +120,7 @@ class Caller:
         try:
             return await provider.send(client, call.account, call.candidate.work.message, sending)
         finally:
-            metrics.SENDER_CALL_SECONDS.observe(time.monotonic() - began)
+            call_seconds(call.attempt.provider).observe(time.monotonic() - began)
 
     def _note(self, call: Call, result: SendResult | Ended) -> None:
         """Tell the breaker and the metrics how the account fares."""
@@ -132,7 +133,10 @@ class Caller:
         else:
             breaker.succeeded()
         name = error.kind.value if error is not None else type(result).__name__.lower()
-        metrics.SENDER_CALLS.labels(name).inc()
+        calls(call.attempt.provider, name).inc()
+        if isinstance(result, Accepted):
+            waited = self._clock.machine_now() - call.candidate.work.task.permit.issued_at
+            metrics.SENDER_DISPATCH_SECONDS.observe(waited.total_seconds())
 
 
 def held(hold: Hold) -> Reason:

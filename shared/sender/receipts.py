@@ -141,6 +141,8 @@ class Interpreter:
             self._in_hand.discard(receipt_id)
             self.interpreted_total += 1
             metrics.SENDER_RECEIPTS.labels(mark).inc()
+            age = reading.machine - each.arrived.raw.received_at
+            metrics.SENDER_RECEIPT_AGE_SECONDS.observe(age.total_seconds())
 
     async def _look_again(self) -> None:
         """Take up webhooks that a process left behind, and unmatched ones."""

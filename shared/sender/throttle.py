@@ -11,9 +11,11 @@ import time
 import msgspec
 
 from shared.postgres import Pool
+from shared.sender.batch_metrics import throttle_seconds
 from shared.sender.errors import Slows
 from shared.sender.provider import Account
 from shared.sender.store import permits
+from shared.telemetry import metrics
 
 LEASES_PER_SECOND = 20  # a lease is a twentieth of the rate: the burst nobody notices
 LEASE_SECONDS_MAX = 1.0  # unspent permits are forgotten: they must not pile up into a burst
@@ -61,6 +63,7 @@ class Throttle:
         """Hold back the account or its number, for everybody, as the provider asked."""
         if slows is Slows.NOTHING:
             return
+        metrics.SENDER_PUSH_BACKS.labels(account.settings.provider, slows.value).inc()
         pause = min(seconds or PUSH_BACK_SECONDS_DEFAULT, PUSH_BACK_SECONDS_MAX)
         key = account_key(account) if slows is Slows.ACCOUNT else number_key(account)
         lease = self._leases.setdefault(account_key(account), Lease())
@@ -83,6 +86,8 @@ class Throttle:
         # Wait for a whole lease, not for a single permit: one call in 50 ms, not one per permit.
         whole = wait + (size - 1) / rate
         lease.wait_until = 0.0 if granted else now + min(whole, PUSH_BACK_SECONDS_MAX)
+        if not granted:
+            throttle_seconds(account.settings.provider).observe(lease.wait_until - now)
 
 
 def account_key(account: Account) -> str:

@@ -26,7 +26,7 @@ from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
 from shared.privacy import address_subject
 from shared.sender.asking import Asking
-from shared.sender.batch_metrics import observe_batch
+from shared.sender.batch_metrics import observe_batch, webhook_seconds
 from shared.sender.callbacks import Callback, Callbacks
 from shared.sender.channel import Channel
 from shared.sender.credentials import Accounts
@@ -44,10 +44,10 @@ from shared.sender.provider import (
 from shared.sender.store import holds as hold_store
 from shared.sender.store import receipts
 from shared.sender.store.receipts import RawReceipt
+from shared.sender.webhook_bodies import read_body
 from shared.telemetry import logs, metrics
 
 PATH = "/webhooks/{provider}/{tenant_id}/{account_id}"
-BODY_BYTES_MAX = 262_144  # a webhook has one or two kilobytes; batches of a few hundred fit, too
 LINGER_MS = 5.0  # while busy only: fewer commits, and the answer still comes well within 50 ms
 STORED_AT_ONCE_MAX = 500  # webhooks of one commit
 OPERATION = {
@@ -122,7 +122,8 @@ class Webhooks:
     async def take(self, request: Request) -> Response:
         """Answer one webhook."""
         provider, account = self._addressed(request.path_params)
-        body = await _body(request)
+        began = time.monotonic()
+        body = await read_body(request)
         webhook = WebhookRequest(
             url=self._public_url(request),
             headers={name.lower(): value for name, value in request.headers.items()},
@@ -143,6 +144,7 @@ class Webhooks:
             detail = "The webhook could not be stored; send it again."
             raise Problem(503, detail=detail, headers={"Retry-After": "5"}) from error
         metrics.SENDER_WEBHOOKS.labels("stored" if new else "repeated").inc()
+        webhook_seconds(provider.name).observe(time.monotonic() - began)
         answer = provider.webhook_answer
         return Response(answer.body, 200, media_type=answer.content_type)
 
@@ -275,26 +277,3 @@ def receipt_id(account: Account, webhook: WebhookRequest) -> UUID:
     """Identity of a webhook: the same bytes to the same URL are the same webhook."""
     digest = hashlib.sha256(webhook.url.encode() + b"\x1f" + webhook.body).hexdigest()
     return uuid5(NAMESPACE_URL, f"{account.tenant_id}\x1f{account.account_id}\x1f{digest}")
-
-
-async def _body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise _too_large()
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():  # a stranger's: nothing beyond the bound is kept
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise _too_large()
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large() -> Problem:
-    metrics.SENDER_WEBHOOKS.labels("too_large").inc()
-    return Problem(
-        413,
-        detail=f"A webhook has at most {BODY_BYTES_MAX} bytes.",
-        headers={"Connection": "close"},
-    )

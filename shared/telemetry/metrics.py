@@ -2,8 +2,9 @@
 
 In: nothing. Out: module constants that code increments (`metrics.HTTP_REFUSED.labels("auth")`), so
 that a misspelt metric is an import error. Labels are closed lists (route templates, channels,
-reasons): never an id, a name or an address. Hot paths bind their children once and count once per
-batch. Add yours to the section of your part.
+reasons): never an id of a person, a name or an address. Hot paths bind their children once and
+count once per batch. Add yours to the section of your part; `labels.bounded` keeps values that come
+from configuration from growing without limit.
 """
 
 from prometheus_client import (
@@ -25,226 +26,263 @@ GCCollector(registry=REGISTRY)
 
 # Seconds. From one database round trip to the longest request we let live.
 _LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Seconds. What goes through Kafka and waits for others: from a batch to the end of a window.
+_WAITING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 14_400)
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    return Counter(f"regua_{name}_total", meaning, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
+    return Gauge(f"regua_{name}", meaning, labels, registry=REGISTRY)
+
+
+def _seconds(
+    name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _LATENCY_SECONDS
+) -> Histogram:
+    return Histogram(f"regua_{name}_seconds", meaning, labels, buckets=buckets, registry=REGISTRY)
+
 
 # --- process (shared.runtime, shared.clock, shared.directory) -------------------------------------
-COMPONENT_UP = Gauge(
-    "regua_component_up",
+COMPONENT_UP = _gauge(
+    "component_up",
     "1 while the named loop of this process runs, 0 when it stopped or crashed",
-    ["component"],
-    registry=REGISTRY,
+    "component",
 )
-COMPONENT_RESTARTS = Counter(
-    "regua_component_restarts_total",
+COMPONENT_RESTARTS = _counter(
+    "component_restarts",
     "Times a loop that is not critical crashed and was started again",
-    ["component"],
-    registry=REGISTRY,
+    "component",
 )
-CLOCK_REFRESH_FAILURES = Counter(
-    "regua_clock_refresh_failures_total",
+CLOCK_REFRESH_FAILURES = _counter(
+    "clock_refresh_failures",
     "Times the database clock could not be read; time runs on from the last reading",
-    registry=REGISTRY,
 )
-CONFIG_ENTRIES = Gauge(
-    "regua_config_entries",
-    "Configuration entries in memory, deleted ones left out",
-    ["kind"],
-    registry=REGISTRY,
+CONFIG_ENTRIES = _gauge(
+    "config_entries", "Configuration entries in memory, deleted ones left out", "kind"
 )
-CONFIG_UNREADABLE = Counter(
-    "regua_config_unreadable_total",
-    "Records of platform.config.v1 that could not be read and were passed over",
-    registry=REGISTRY,
+CONFIG_UNREADABLE = _counter(
+    "config_unreadable", "Records of platform.config.v1 that could not be read and were passed over"
 )
 
 # --- HTTP (shared.http) ---------------------------------------------------------------------------
-HTTP_SECONDS = Histogram(
-    "regua_http_request_duration_seconds",
+HTTP_SECONDS = _seconds(
+    "http_request_duration",
     "Time from the request's head to the last byte of the answer",
-    ["method", "route", "status"],
-    buckets=_LATENCY_SECONDS,
-    registry=REGISTRY,
+    "method",
+    "route",
+    "status",
 )
-HTTP_REFUSED = Counter(
-    "regua_http_refused_total",
+HTTP_REFUSED = _counter(
+    "http_refused",
     "Requests turned away at the door, by reason: key, starting, load, media, json, size, slow",
-    ["reason"],
-    registry=REGISTRY,
+    "reason",
 )
 
-# --- planner (services.scheduler) -----------------------------------------------------------------
-SHARDS_OWNED = Gauge(
-    "regua_shards_owned",
-    "Shards (partition pairs) that this planner owns now",
-    registry=REGISTRY,
+# --- Kafka (shared.kafka) -------------------------------------------------------------------------
+KAFKA_PUBLISHED = _counter(
+    "kafka_published_records", "Records that all replicas have acknowledged", "topic"
 )
-EVENTS_FOLDED = Counter(
-    "regua_events_folded_total",
-    "Events folded into debtor states",
-    registry=REGISTRY,
+KAFKA_PUBLISH_SECONDS = _seconds(
+    "kafka_publish_duration", "Time until all replicas had one batch of records"
 )
-CONTACTS_PLANNED = Counter(
-    "regua_contacts_planned_total",
-    "Contacts planned",
-    registry=REGISTRY,
+KAFKA_PUBLISH_FAILURES = _counter(
+    "kafka_publish_failures", "Batches that were not acknowledged in time; they are published again"
 )
-CONTACTS_HANDED_OVER = Counter(
-    "regua_contacts_handed_over_total",
-    "Contacts that passed the gate and went to their sender's topic with a permit",
-    registry=REGISTRY,
+KAFKA_FETCHED = _counter("kafka_fetched_records", "Records read by consumer groups", "topic")
+KAFKA_ASSIGNMENTS = _counter(
+    "kafka_assignments", "Times a consumer group gave this process other partitions", "group"
 )
+KAFKA_LAG = _gauge(
+    "kafka_lag_records",
+    "Records on the topic that this service has not worked through, over all its replicas",
+    "topic",
+)
+KAFKA_LOG_LOSSES = _counter(
+    "kafka_log_losses", "Times Kafka was found to have lost its log, and everything went out again"
+)
+DEAD_LETTERS = _counter("dead_letters", "Records that went to the topic's dead letters", "topic")
 
-# --- ledger (services.contact_ledger) -------------------------------------------------------------
-LEDGER_ENTRIES = Counter(
-    "regua_ledger_entries_total",
-    "Entries added to the ledger",
-    registry=REGISTRY,
+# --- PostgreSQL (shared.postgres) -----------------------------------------------------------------
+POOL_IN_USE = _gauge("postgres_pool_in_use_connections", "Connections lent out of the pool now")
+POOL_MAX = _gauge("postgres_pool_max_connections", "The most connections the pool opens")
+OUTBOX_ROWS = _gauge(
+    "outbox_unpublished_rows", "Committed rows that Kafka does not have yet (at most 100,000)",
+    "outbox",
+)  # fmt: skip
+OUTBOX_AGE = _gauge(
+    "outbox_age_seconds", "How long the oldest unpublished row has been seen waiting", "outbox"
 )
-LEDGER_REPEATED = Counter(
-    "regua_ledger_repeated_total",
-    "Records that the ledger knew already (redelivery is normal)",
-    registry=REGISTRY,
+DATABASE_BYTES = _gauge("postgres_database_bytes", "Size of the database on disk")
+DATABASE_CONNECTIONS = _gauge("postgres_connections", "Connections to the database, of everybody")
+DATABASE_CONNECTIONS_MAX = _gauge("postgres_max_connections", "What the server allows")
+DATABASE_OLDEST_TRANSACTION = _gauge(
+    "postgres_oldest_transaction_seconds",
+    "Age of the oldest open transaction of this service: relays and vacuum wait for it",
 )
-LEDGER_DEAD_LETTERS = Counter(
-    "regua_ledger_dead_letters_total",
-    "Records that the ledger could not read or store and sent to the dead letters",
-    registry=REGISTRY,
+DATABASE_TRANSACTIONS = _counter(
+    "postgres_transactions", "Transactions of the database by end: commit, rollback", "end"
 )
-LEDGER_LOGS_REPLACED = Counter(
-    "regua_ledger_logs_replaced_total",
-    "Partitions whose log was found to be another one and was read from its beginning",
-    registry=REGISTRY,
-)
-LEDGER_ALARMS = Counter(
-    "regua_ledger_alarms_total",
-    "Contacts whose facts contradict a promise: accepted_after_non_send, accepted_twice",
-    ["kind"],
-    registry=REGISTRY,
-)
-LEDGER_HOLDS_UNREADABLE = Counter(
-    "regua_ledger_holds_unreadable_total",
-    "Records of contact.holds.v1 that the ledger could not read and passed over",
-    registry=REGISTRY,
+DATABASE_DEADLOCKS = _counter("postgres_deadlocks", "Deadlocks in the database")
+DATABASE_BLOCKS = _counter(
+    "postgres_blocks", "Blocks asked for, by where they were found: memory, disk", "found"
 )
 
 # --- intake (services.scheduler.intake) -----------------------------------------------------------
-INTAKE_EVENTS = Counter(
-    "regua_intake_events_total",
+INTAKE_EVENTS = _counter(
+    "intake_events",
     "Debt events answered, by outcome: accepted, duplicate, parked, refused",
-    ["outcome"],
-    registry=REGISTRY,
+    "outcome",
 )
-INTAKE_RETRIES = Counter(
-    "regua_intake_retries_total",
+INTAKE_RETRIES = _counter(
+    "intake_retries",
     "Intake transactions that started over: a race was lost, or the database was busy or away",
-    registry=REGISTRY,
 )
 
-# --- senders (shared.sender) ----------------------------------------------------------------------
-SENDER_TASKS_FETCHED = Counter(
-    "regua_sender_tasks_fetched_total",
-    "Records read from the task topic, close requests and unreadable ones included",
-    registry=REGISTRY,
+# --- planner (services.scheduler) -----------------------------------------------------------------
+SHARDS_OWNED = _gauge("shards_owned", "Shards (partition pairs) that this planner owns now")
+EVENTS_FOLDED = _counter("events_folded", "Events folded into debtor states")
+CONTACTS_PLANNED = _counter("contacts_planned", "Contacts planned", "channel")
+CONTACTS_WITHHELD = _counter(
+    "contacts_withheld", "Contacts decided against for good, by the rule that said no", "rule"
 )
-SENDER_TASKS_UNREADABLE = Counter(
-    "regua_sender_tasks_unreadable_total",
-    "Records of the task topic that went to the dead letters",
-    registry=REGISTRY,
+CONTACTS_DEFERRED = _counter(
+    "contacts_deferred", "Due contacts put off at dispatch, by the rule that said not now", "rule"
 )
-SENDER_CLAIMS = Counter(
-    "regua_sender_claims_total",
-    "Claims by verdict: claimed, taken, early, cancelled, expired, invalid",
-    ["verdict"],
-    registry=REGISTRY,
-)
-SENDER_CALLS = Counter(
-    "regua_sender_calls_total",
-    "Claimed attempts by what became of them: accepted, unknown, ended, or the kind of refusal",
-    ["result"],
-    registry=REGISTRY,
-)
-SENDER_CALL_SECONDS = Histogram(
-    "regua_sender_call_duration_seconds",
-    "Time of one provider call",
-    buckets=_LATENCY_SECONDS,
-    registry=REGISTRY,
-)
-SENDER_BATCH_SECONDS = Histogram(
-    "regua_sender_batch_duration_seconds",
-    "Time of one batch in the database, by step: claim, record, store, interpret",
-    ["step"],
-    buckets=_LATENCY_SECONDS,
-    registry=REGISTRY,
-)
-SENDER_BATCH_ITEMS = Counter(
-    "regua_sender_batch_items_total",
-    "Items in those batches: divide by their count for the mean size",
-    ["step"],
-    registry=REGISTRY,
-)
-SENDER_HANDED_BACK = Counter(
-    "regua_sender_handed_back_total",
-    "Tasks given back to the scheduler without an attempt, by reason",
-    ["reason"],
-    registry=REGISTRY,
-)
-SENDER_SWEPT = Counter(
-    "regua_sender_swept_total",
-    "Attempts that the sweeper turned unknown, or unknown for good",
-    ["state"],
-    registry=REGISTRY,
-)
-SENDER_DATABASE_FAILURES = Counter(
-    "regua_sender_database_failures_total",
-    "Batches that had to wait because the database was away",
-    registry=REGISTRY,
-)
-SENDER_HOLDS_AGE_SECONDS = Gauge(
-    "regua_sender_holds_age_seconds",
-    "How far the oldest partition of the holds feed is behind; -1 before its first mark",
-    registry=REGISTRY,
-)
-SENDER_HOLDS_UNREADABLE = Counter(
-    "regua_sender_holds_unreadable_total",
-    "Records of the holds feed that could not be read",
-    registry=REGISTRY,
-)
-SENDER_WEBHOOKS = Counter(
-    "regua_sender_webhooks_total",
-    "Webhooks: stored, repeated, forged, unreadable, no_account, too_large, not_stored",
-    ["result"],
-    registry=REGISTRY,
-)
-SENDER_RECEIPTS = Counter(
-    "regua_sender_receipts_total",
-    "Webhooks understood, by what became of them",
-    ["mark"],
-    registry=REGISTRY,
-)
-SENDER_REPLIES = Counter(
-    "regua_sender_replies_total",
-    "Replies by intent",
-    ["intent"],
-    registry=REGISTRY,
-)
-SENDER_OPT_OUTS = Counter(
-    "regua_sender_opt_outs_total",
-    "Holds placed at once because a reply said stop",
-    registry=REGISTRY,
-)
-SENDER_CONTRADICTIONS = Counter(
-    "regua_sender_contradictions_total",
-    "Proofs of acceptance for attempts that were recorded as certainly not sent",
-    registry=REGISTRY,
+CONTACTS_HANDED_OVER = _counter(
+    "contacts_handed_over",
+    "Contacts that passed the gate and went to their sender's topic with a permit",
+    "channel",
 )
 
 # --- holds (services.scheduler) -------------------------------------------------------------------
-HOLDS_LEARNED = Counter(
-    "regua_holds_learned_total",
-    "Holds of senders that the scheduler took over",
-    registry=REGISTRY,
+HOLDS_LEARNED = _counter("holds_learned", "Holds of senders that the scheduler took over")
+HOLDS_UNREADABLE = _counter(
+    "holds_unreadable", "Records of contact.holds.v1 that the scheduler could not read"
 )
-HOLDS_UNREADABLE = Counter(
-    "regua_holds_unreadable_total",
-    "Records of contact.holds.v1 that the scheduler could not read",
-    registry=REGISTRY,
+
+# --- senders (shared.sender) ----------------------------------------------------------------------
+SENDER_TASKS_FETCHED = _counter(
+    "sender_tasks_fetched",
+    "Records read from the task topic, close requests and unreadable ones included",
+)
+SENDER_TASKS_UNREADABLE = _counter(
+    "sender_tasks_unreadable", "Records of the task topic that went to the dead letters"
+)
+SENDER_CLAIMS = _counter(
+    "sender_claims",
+    "Claims by verdict: claimed, taken, early, cancelled, expired, invalid",
+    "verdict",
+)
+SENDER_CALLS = _counter(
+    "sender_calls",
+    "Claimed attempts by what became of them: accepted, unknown, ended, or the kind of refusal",
+    "provider",
+    "result",
+)
+SENDER_CALL_SECONDS = _seconds("sender_call_duration", "Time of one provider call", "provider")
+SENDER_DISPATCH_SECONDS = _seconds(
+    "sender_dispatch_to_answer",
+    "Time from the scheduler's permit to the provider's answer, machine time",
+    buckets=_WAITING_SECONDS,
+)
+SENDER_BATCH_SECONDS = _seconds(
+    "sender_batch_duration",
+    "Time of one batch in the database, by step: claim, record, store, interpret",
+    "step",
+)
+SENDER_BATCH_ITEMS = _counter(
+    "sender_batch_items",
+    "Items in those batches: divide by their count for the mean size",
+    "step",
+)
+SENDER_HANDED_BACK = _counter(
+    "sender_handed_back",
+    "Tasks given back to the scheduler without an attempt, by reason",
+    "reason",
+)
+SENDER_SWEPT = _counter(
+    "sender_swept", "Attempts that the sweeper turned unknown, or unknown for good", "state"
+)
+SENDER_UNKNOWN = _gauge(
+    "sender_unknown_attempts",
+    "Calls that may have been accepted and wait for evidence, by age: "
+    "under_1h, 1h_to_6h, 6h_to_24h, over_24h",
+    "age",
+)
+SENDER_THROTTLE_SECONDS = _seconds(
+    "sender_throttle_wait",
+    "Waits for a rate permit, by provider: their number and their length",
+    "provider",
+    buckets=_WAITING_SECONDS,
+)
+SENDER_PUSH_BACKS = _counter(
+    "sender_push_backs", "Times a provider slowed us down, by what it slowed", "provider", "slows"
+)
+SENDER_BREAKERS_OPEN = _gauge(
+    "sender_breakers_open", "Accounts whose circuit breaker lets no call through now"
+)
+SENDER_DATABASE_FAILURES = _counter(
+    "sender_database_failures", "Batches that had to wait because the database was away"
+)
+SENDER_HOLDS_AGE_SECONDS = _gauge(
+    "sender_holds_age_seconds",
+    "How far the oldest partition of the holds feed is behind; -1 before its first mark",
+)
+SENDER_HOLDS_UNREADABLE = _counter(
+    "sender_holds_unreadable", "Records of the holds feed that could not be read"
+)
+SENDER_WEBHOOKS = _counter(
+    "sender_webhooks",
+    "Webhooks: stored, repeated, forged, unreadable, no_account, too_large, not_stored",
+    "result",
+)
+SENDER_WEBHOOK_SECONDS = _seconds(
+    "sender_webhook_duration", "Time from a genuine webhook to its answer: stored", "provider"
+)
+SENDER_RECEIPT_AGE_SECONDS = _seconds(
+    "sender_receipt_age",
+    "Time from a webhook's arrival until it was understood",
+    buckets=_WAITING_SECONDS,
+)
+SENDER_RECEIPTS = _counter("sender_receipts", "Webhooks understood, by what became of them", "mark")
+SENDER_REPLIES = _counter("sender_replies", "Replies by intent", "intent")
+SENDER_OPT_OUTS = _counter("sender_opt_outs", "Holds placed at once because a reply said stop")
+SENDER_CONTRADICTIONS = _counter(
+    "sender_contradictions",
+    "Proofs of acceptance for attempts that were recorded as certainly not sent",
+)
+
+# --- ledger (services.contact_ledger) -------------------------------------------------------------
+LEDGER_ENTRIES = _counter("ledger_entries", "Entries added to the ledger")
+LEDGER_REPEATED = _counter(
+    "ledger_repeated", "Records that the ledger knew already (redelivery is normal)"
+)
+LEDGER_DEAD_LETTERS = _counter(
+    "ledger_dead_letters",
+    "Records that the ledger could not read or store and sent to the dead letters",
+)
+LEDGER_LOGS_REPLACED = _counter(
+    "ledger_logs_replaced",
+    "Partitions whose log was found to be another one and was read from its beginning",
+)
+LEDGER_ALARMS = _counter(
+    "ledger_alarms",
+    "Contacts whose facts contradict a promise: accepted_after_non_send, accepted_twice",
+    "kind",
+)
+LEDGER_HOLDS_UNREADABLE = _counter(
+    "ledger_holds_unreadable",
+    "Records of contact.holds.v1 that the ledger could not read and passed over",
+)
+KPI_RATIO = _gauge(
+    "kpi_ratio",
+    "The KPIs of the last 30 days of law time, as GET /v1/kpis defines them",
+    "tenant",
+    "portfolio",
+    "kpi",
+)
+KPI_ACCOUNTS = _gauge(
+    "kpi_assigned_accounts", "Accounts assigned in the last 30 days", "tenant", "portfolio"
 )

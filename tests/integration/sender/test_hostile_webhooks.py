@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from shared.sender.webhooks import BODY_BYTES_MAX
+from shared.sender.webhook_bodies import BODY_BYTES_MAX
 from tests.support.contacts import ACCOUNT, TENANT, a_task
 from tests.support.sending import Stage
 
