@@ -17,7 +17,7 @@ from shared.privacy import Sealer, address_digest
 from shared.sender.attempts import Work
 from shared.sender.channel import Channel, Message
 from shared.sender.credentials import Accounts
-from shared.sender.errors import CredentialError, ErrorKind, RenderError
+from shared.sender.errors import CredentialError, RenderError
 from shared.sender.provider import Account, Provider
 from shared.sender.store.claims import Candidate
 from shared.telemetry import logs
@@ -111,7 +111,7 @@ class Composer(Generic[M]):
                 template_version=task.template_version,
                 reason=str(error),
             )
-            work.fault = ErrorKind.RENDER_FAILED.value
+            work.fault = error.kind.value
             return
         work.message = message
         work.text_sealed = self._sealer.seal(message.text, str(task.contact_id))

@@ -119,8 +119,16 @@ class SendError(msgspec.Struct, frozen=True, kw_only=True):
 class RenderError(ValueError):
     """The template cannot be filled from the task: a permanent failure, and the fault is ours.
 
-    The message names the placeholder, never a value.
+    The message names the placeholder, never a value. `kind` is what the contact fails with.
     """
+
+    kind = ErrorKind.RENDER_FAILED
+
+
+class PolicyRefusedError(RenderError):
+    """This channel does not carry such a message, e.g. another content class."""
+
+    kind = ErrorKind.POLICY_REFUSED
 
 
 class CredentialError(ValueError):

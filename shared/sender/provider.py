@@ -55,11 +55,15 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
 
     `reference` names the attempt to providers that echo a reference in their receipts instead of
     taking a URL: up to 90 letters, digits and hyphens, nothing personal (`Callbacks.reference`).
+    `unsubscribe_url` is where a POST by the recipient's mail program opts out of the channel;
+    `sandbox` says that the provider is one of this machine and need not show a certificate.
     """
 
     callback_url: str
     validity_seconds: int
     reference: str = ""
+    unsubscribe_url: str = ""
+    sandbox: bool = False
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""One module per provider: send, authenticate, read_webhook."""
