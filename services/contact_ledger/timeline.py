@@ -57,7 +57,10 @@ PHRASES = {
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a timeline. `at` is law time; `erased`: the body can never be read again."""
+    """One line of a timeline. `at` is law time; `erased`: the body can never be read again.
+
+    `reasons` are objects with `rule`, `version`, `verdict` and `inputs`; what is empty is left out.
+    """
 
     event_id: UUID
     type: str
@@ -73,7 +76,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     debtor_id: UUID | None = None
     debt_id: UUID | None = None
     portfolio_id: str | None = None
-    reasons: list[Any] = []
+    reasons: list[dict[str, Any]] = []
     text: str | None = None
     data: dict[str, Any] = {}
     erased: bool = False

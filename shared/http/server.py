@@ -12,25 +12,25 @@ import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from shared.http.auth import Authenticator, Principal, require
+from shared.http import document
+from shared.http.auth import Authenticator
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
 from shared.http.guarded import Guarded
-from shared.http.problems import Problem, from_http, from_validation
+from shared.http.problems import from_http, from_validation
+from shared.http.standard import Health, Progress, json_response, standard_routes
 from shared.settings import CannotStart, ServiceSettings
-from shared.telemetry import logs, metrics
+from shared.telemetry import logs
 
 __all__ = ["HttpServer", "Progress", "RawRoute", "create_app", "json_response", "raw_route"]
 
@@ -51,24 +51,6 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _log = logs.get_logger(__name__)
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a process is: monotone counters, what is pending (0 when drained), when next due.
-
-    `next_due` is law time, None when nothing is planned.
-    """
-
-    counters: dict[str, int]
-    pending: dict[str, int]
-    next_due: datetime | None = None
-
-
-def json_response(
-    value: object, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return any msgspec-encodable value as a JSON answer."""
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
-
-
 def create_app(
     *,
     service: str,
@@ -78,6 +60,7 @@ def create_app(
     routers: Sequence[APIRouter | RawRoute],
     readiness: Callable[[], Mapping[str, bool]],
     progress: Callable[[], Awaitable[Progress]],
+    about: document.About | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """Return the application of one service; `machine_now` judges whether a key has expired."""
@@ -94,8 +77,9 @@ def create_app(
     )
     raw_routes = [each for each in routers if isinstance(each, RawRoute)]
     app.state.raw_routes = raw_routes
-    health = _Health(readiness)
-    app.include_router(_standard_routes(health, progress))
+    health = Health(readiness)
+    standard = standard_routes(health, progress)
+    app.include_router(standard)
     for router in routers:
         if isinstance(router, APIRouter):
             app.include_router(router)
@@ -115,65 +99,8 @@ def create_app(
             machine_now=machine_now,
         )
     )
-    _document_raw_routes(app, raw_routes)
+    _document(app, [standard, *routers], about)
     return app
-
-
-class _Health:
-    """Answers liveness, readiness and start-up; remembers that the process was ready once."""
-
-    def __init__(self, readiness: Callable[[], Mapping[str, bool]]) -> None:
-        self._readiness = readiness
-        self._was_ready = False
-
-    def was_ready(self) -> bool:
-        """Say whether every condition of taking work held at least once."""
-        self._was_ready = self._was_ready or all(self._readiness().values())
-        return self._was_ready
-
-    async def live(self) -> Response:
-        """The process answers: nothing else is asked, so that a slow database restarts nobody."""
-        return json_response({"status": "live"})
-
-    async def ready(self) -> Response:
-        """Every condition of taking work holds; false while stopping."""
-        self.was_ready()
-        checks = dict(self._readiness())
-        if not all(checks.values()):
-            raise _not_ready(checks)
-        return json_response({"status": "ready", "checks": checks})
-
-    async def startup(self) -> Response:
-        """The process was ready once."""
-        if not self.was_ready():
-            raise _not_ready(self._readiness())
-        return json_response({"status": "started"})
-
-
-def _standard_routes(health: _Health, progress: Callable[[], Awaitable[Progress]]) -> APIRouter:
-    """Health, metrics and progress, the same in every service."""
-
-    async def read_metrics() -> Response:
-        """Prometheus metrics of this process."""
-        return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
-    async def read_progress(_: Annotated[Principal, Depends(require("operator"))]) -> Response:
-        """Counters, what is pending, and when something is next due (law time)."""
-        return json_response(await progress())
-
-    router = APIRouter()
-    router.get("/health/live", tags=["health"])(health.live)
-    router.get("/health/ready", tags=["health"])(health.ready)
-    router.get("/health/startup", tags=["health"])(health.startup)
-    router.get("/metrics", tags=["health"])(read_metrics)
-    router.get("/v1/progress", tags=["operations"])(read_progress)
-    return router
-
-
-def _not_ready(checks: Mapping[str, bool]) -> Problem:
-    missing = ", ".join(name for name, holds in checks.items() if not holds)
-    detail = f"Not ready: {missing}. Try again shortly."
-    return Problem(503, "Not ready", detail, "not-ready", extensions={"checks": dict(checks)})
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
@@ -186,30 +113,18 @@ async def _on_http(_: Request, error: Exception) -> Response:
     return from_http(error).response()
 
 
-def _document_raw_routes(app: FastAPI, raw_routes: Sequence[RawRoute]) -> None:
-    """Add the raw routes and the API-key scheme to the generated OpenAPI document."""
+def _document(
+    app: FastAPI, routers: Sequence[APIRouter | RawRoute], about: document.About | None
+) -> None:
+    """Answer /openapi.json with the finished document, made when it is first asked for."""
     generated = app.openapi
 
-    def document() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = generated()
-            components = schema.setdefault("components", {})
-            components["securitySchemes"] = {
-                "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-            }
-            schema["security"] = [{"api_key": []}]
-            for route in raw_routes:
-                for method in route.methods:
-                    operation = {"responses": {"200": {"description": "done"}}} | dict(
-                        route.operation
-                    )
-                    if route.scope is None:
-                        operation["security"] = []
-                    schema["paths"].setdefault(route.path, {})[method.lower()] = operation
-            app.openapi_schema = schema
+            app.openapi_schema = document.finished(generated, routers, about or document.About())
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = whole  # type: ignore[method-assign]
 
 
 class HttpServer:

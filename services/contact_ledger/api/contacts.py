@@ -1,10 +1,11 @@
 """GET /v1/contacts: contacts as they stand, for export; GET /v1/contacts/{contact_id}: one."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
+from msgspec import Meta
 from starlette.responses import Response
 
 from services.contact_ledger import cursors
@@ -21,16 +22,39 @@ from services.contact_ledger.api.reading import (
     uuid_of,
 )
 from services.contact_ledger.store import contacts
-from services.contact_ledger.store.contacts import Contact, Place, Wanted
+from services.contact_ledger.store.contacts import Contact, ContactFacts, Place, Wanted
+from shared.events.contact import Item
 from shared.events.states import STATES, ContactState
+from shared.http.operations import inlined, operation
 from shared.http.server import json_response
+
+
+class ContactView(ContactFacts, frozen=True, kw_only=True):
+    """A contact as callers see it. `balance_class` is where the daily balance counts it.
+
+    `state_rules` are the rules that a decision to end it named; `accepted` counts provider calls
+    that were accepted: never more than one.
+    """
+
+    items: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array", "items": inlined(Item)})]
+    state: str | None
+    state_rules: list[str]
+    balance_class: str | None
+    accepted: int
+
+
+class ContactPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Contacts; `next_cursor` is null on the last page."""
+
+    contacts: list[ContactView]
+    next_cursor: str | None
 
 
 def router(reading: Reading) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["contacts"])
 
-    @routes.get("/v1/contacts")
+    @routes.get("/v1/contacts", openapi_extra=operation("list_contacts", gives=ContactPage))
     async def list_contacts(
         tenant: Tenant,
         portfolio: str | None = None,
@@ -56,7 +80,9 @@ def router(reading: Reading) -> APIRouter:
         )
         return json_response(await find(reading, wanted, cursor, limit))
 
-    @routes.get("/v1/contacts/{contact_id}")
+    @routes.get(
+        "/v1/contacts/{contact_id}", openapi_extra=operation("read_contact", gives=ContactView)
+    )
     async def read_contact(tenant: Tenant, contact_id: str) -> Response:
         """One contact as it stands."""
         wanted = Wanted(tenant_id=tenant, contact_id=id_or_404(contact_id), recorded_too=True)
@@ -69,26 +95,27 @@ def router(reading: Reading) -> APIRouter:
     return routes
 
 
-async def find(reading: Reading, wanted: Wanted, cursor: str | None, limit: int) -> dict[str, Any]:
+async def find(reading: Reading, wanted: Wanted, cursor: str | None, limit: int) -> ContactPage:
     """Return one page of contacts and where the next one starts."""
     after = place(cursor, Place)
     async with reading.pool.acquire() as conn:
         found = await contacts.page(conn, wanted, after=after, limit=limit)
     end = Place(contact_id=found[-1].contact_id, day=found[-1].day) if len(found) == limit else None
-    return {
-        "contacts": [shown(contact) for contact in found],
-        "next_cursor": cursors.write(end) if end is not None else None,
-    }
+    return ContactPage(
+        contacts=[shown(contact) for contact in found],
+        next_cursor=cursors.write(end) if end is not None else None,
+    )
 
 
-def shown(contact: Contact) -> dict[str, Any]:
+def shown(contact: Contact) -> ContactView:
     """Return a contact as callers see it: states by name, and where the balance counts it."""
     state = None if contact.state is None else ContactState(contact.state)
     in_balance = state is not None and contact.origin == "platform"
-    return msgspec.structs.asdict(contact) | {
-        "items": msgspec.Raw((contact.items or "[]").encode()),
-        "state": None if state is None else state.name.lower(),
-        "balance_class": STATES[state].balance_class if state is not None and in_balance else None,
-        "accepted": len(contact.accepted_ids),
-        "state_rules": contact.state_rules or [],
-    }
+    return ContactView(
+        **{name: getattr(contact, name) for name in ContactFacts.__struct_fields__},
+        items=msgspec.Raw((contact.items or "[]").encode()),
+        state=None if state is None else state.name.lower(),
+        balance_class=STATES[state].balance_class if state is not None and in_balance else None,
+        accepted=len(contact.accepted_ids),
+        state_rules=contact.state_rules or [],
+    )

@@ -1,8 +1,8 @@
 """GET /v1/kpis: the figures collections live by; GET /v1/balance: does every contact add up."""
 
 from collections import defaultdict
-from datetime import date
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -10,22 +10,94 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from services.contact_ledger.api.reading import Reading, Tenant, instant, ordered, required
-from services.contact_ledger.kpis import ratios
+from services.contact_ledger.kpis import Counts, Kpis, ratios
 from services.contact_ledger.store import alarms, contacts, kpis
+from services.contact_ledger.store.alarms import Alarm
+from services.contact_ledger.store.contacts import DayBalance
 from services.contact_ledger.store.kpis import DEFAULT_ZONE, Period, Terms
 from shared.directory import Directory
 from shared.events.configuration import Portfolio
 from shared.events.states import ContactState
+from shared.http.operations import operation
 from shared.http.server import json_response
 
 REFUSALS = {"contact.withheld.v1": "withheld", "contact.deferred.v1": "deferred"}
+
+
+class Promises(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of promises."""
+
+    made: int
+    due: int
+    kept: int
+    broken: int
+
+
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """Payments of one currency; `amount` in its minor units."""
+
+    count: int
+    amount: int
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a period, instants in law time.
+
+    `kpis` are ratios of `counts`, null when their denominator is empty; `channels` counts contacts
+    by channel and state; `withheld` and `deferred` count decisions by rule; `payments` are by
+    currency.
+    """
+
+    starts: datetime = msgspec.field(name="from")
+    ends: datetime = msgspec.field(name="to")
+    portfolio: str | None
+    kpis: Kpis
+    counts: Counts
+    channels: dict[str, dict[str, int]]
+    withheld: dict[str, int]
+    deferred: dict[str, int]
+    promises: Promises
+    payments: dict[str, Paid]
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """Contacts by class; `balanced`: planned is the sum of the classes."""
+
+    planned: int
+    withheld: int
+    cancelled: int
+    expired: int
+    failed: int
+    unknown: int
+    sent: int
+    open: int
+    balanced: bool
+
+
+class BalanceOfDay(Balance, frozen=True, kw_only=True):
+    """One local day of the debtors; null: outcomes whose plan is not recorded (yet)."""
+
+    day: date | None
+
+
+class BalanceSheet(msgspec.Struct, frozen=True, kw_only=True):
+    """Days, and their sum."""
+
+    days: list[BalanceOfDay]
+    totals: Balance
+
+
+class AlarmList(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms, newest first."""
+
+    alarms: list[Alarm]
 
 
 def router(reading: Reading) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["figures"])
 
-    @routes.get("/v1/kpis")
+    @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures))
     async def read_kpis(
         tenant: Tenant,
         starts_at: Annotated[str | None, Query(alias="from", max_length=40)] = None,
@@ -50,7 +122,7 @@ def router(reading: Reading) -> APIRouter:
 
 
 def _add_balance(routes: APIRouter, reading: Reading) -> None:
-    @routes.get("/v1/balance")
+    @routes.get("/v1/balance", openapi_extra=operation("read_balance", gives=BalanceSheet))
     async def read_balance(
         tenant: Tenant,
         day_from: Annotated[date | None, Query(alias="from")] = None,
@@ -62,24 +134,22 @@ def _add_balance(routes: APIRouter, reading: Reading) -> None:
         """
         async with reading.pool.acquire() as conn:
             days = await contacts.balance(conn, tenant, day_from, day_to)
-        totals = {
-            name: sum(getattr(day, name) for day in days) for name in ("planned", *contacts.CLASSES)
-        }
-        return json_response(
-            {
-                "days": [_day(msgspec.structs.asdict(day)) for day in days],
-                "totals": _day(totals),
-            }
+        sheet = BalanceSheet(
+            days=[
+                BalanceOfDay(day=each.day, **msgspec.structs.asdict(_sum([each]))) for each in days
+            ],
+            totals=_sum(days),
         )
+        return json_response(sheet)
 
-    @routes.get("/v1/alarms")
+    @routes.get("/v1/alarms", openapi_extra=operation("read_alarms", gives=AlarmList))
     async def read_alarms(tenant: Tenant) -> Response:
         """Contacts whose facts contradict each other, newest first (at most 1,000)."""
         async with reading.pool.acquire() as conn:
-            return json_response({"alarms": await alarms.newest(conn, tenant)})
+            return json_response(AlarmList(alarms=await alarms.newest(conn, tenant)))
 
 
-async def _figures(reading: Reading, period: Period, terms: list[Terms]) -> dict[str, Any]:
+async def _figures(reading: Reading, period: Period, terms: list[Terms]) -> Figures:
     async with reading.pool.acquire() as conn:
         counts = await kpis.count(conn, period, terms)
         outcomes = await kpis.outcomes(conn, period)
@@ -91,24 +161,23 @@ async def _figures(reading: Reading, period: Period, terms: list[Terms]) -> dict
     refused: dict[str, dict[str, int]] = {name: {} for name in REFUSALS.values()}
     for reason in reasons:
         refused[REFUSALS[reason.type]][reason.rule] = reason.decisions
-    return {
-        "from": period.starts,
-        "to": period.ends,
-        "portfolio": period.portfolio_id,
-        "kpis": ratios(counts),
-        "counts": counts,
-        "channels": channels,
-        **refused,
-        "promises": {
-            "made": counts.promises,
-            "due": counts.promises_due,
-            "kept": counts.promises_kept,
-            "broken": counts.promises_broken,
-        },
-        "payments": {
-            each.currency: {"count": each.payments, "amount": each.amount} for each in paid
-        },
-    }
+    return Figures(
+        starts=period.starts,
+        ends=period.ends,
+        portfolio=period.portfolio_id,
+        kpis=ratios(counts),
+        counts=counts,
+        channels=channels,
+        withheld=refused["withheld"],
+        deferred=refused["deferred"],
+        promises=Promises(
+            made=counts.promises,
+            due=counts.promises_due,
+            kept=counts.promises_kept,
+            broken=counts.promises_broken,
+        ),
+        payments={each.currency: Paid(count=each.payments, amount=each.amount) for each in paid},
+    )
 
 
 def _terms(directory: Directory, tenant: str) -> list[Terms]:
@@ -135,6 +204,8 @@ def _zone(name: str | None) -> str:
         return DEFAULT_ZONE
 
 
-def _day(row: dict[str, Any]) -> dict[str, Any]:
-    total = sum(row[name] for name in contacts.CLASSES)
-    return row | {"balanced": row["planned"] == total}
+def _sum(days: list[DayBalance]) -> Balance:
+    """Return the sums of the classes, and whether they make up what was planned."""
+    sums = {name: sum(getattr(day, name) for day in days) for name in contacts.CLASSES}
+    planned = sum(day.planned for day in days)
+    return Balance(planned=planned, balanced=planned == sum(sums.values()), **sums)

@@ -1,7 +1,9 @@
 """GET /v1/debtors/{debtor_id}/history: everything that happened to one debtor, in order."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
@@ -17,14 +19,27 @@ from services.contact_ledger.api.reading import (
     place,
 )
 from services.contact_ledger.store import history
+from services.contact_ledger.timeline import Line
+from shared.http.operations import operation
 from shared.http.server import json_response
+
+
+class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of one debtor's timeline; `next_cursor` is null on the last page."""
+
+    debtor_id: UUID
+    entries: list[Line]
+    next_cursor: str | None
 
 
 def router(reading: Reading) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["history"])
 
-    @routes.get("/v1/debtors/{debtor_id}/history")
+    @routes.get(
+        "/v1/debtors/{debtor_id}/history",
+        openapi_extra=operation("read_history", gives=HistoryPage),
+    )
     async def read_history(
         tenant: Tenant,
         debtor_id: str,
@@ -52,11 +67,11 @@ def router(reading: Reading) -> APIRouter:
             event_time=last.event_time, machine_at=last.machine_at, event_id=last.event_id
         )
         return json_response(
-            {
-                "debtor_id": person,
-                "entries": lines,
-                "next_cursor": cursors.write(end) if end is not None else None,
-            }
+            HistoryPage(
+                debtor_id=person,
+                entries=lines,
+                next_cursor=cursors.write(end) if end is not None else None,
+            )
         )
 
     return routes

@@ -5,7 +5,6 @@ every configured key; the ledger stores no address in clear.
 """
 
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from services.contact_ledger.api import contacts
+from services.contact_ledger.api.contacts import ContactView
 from services.contact_ledger.api.reading import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -31,7 +31,9 @@ from services.contact_ledger.lookups import (
     is_phone,
 )
 from services.contact_ledger.store import accounts, lookups
+from services.contact_ledger.store.accounts import Account
 from services.contact_ledger.store.contacts import Wanted
+from shared.http.operations import JSON, SCHEMAS, Example, body, media, operation
 from shared.http.problems import FieldError, Problem, invalid
 from shared.http.server import json_response
 
@@ -58,11 +60,48 @@ class Search(BaseModel):
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
 
 
+class FoundDebtor(msgspec.Struct, frozen=True, kw_only=True):
+    """A debtor that matches, and its accounts; `debt_id` names the debt that was asked for."""
+
+    debtor_id: UUID
+    debt_id: UUID | None
+    accounts: list[Account]
+
+
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Debtors, or contacts, that match; `next_cursor` is null on the last page."""
+
+    debtors: list[FoundDebtor]
+    contacts: list[ContactView]
+    next_cursor: str | None
+
+
+SEARCH = operation("search", gives=SearchResult) | {
+    "requestBody": body(
+        {
+            JSON: media(
+                {"$ref": SCHEMAS + Search.__name__},
+                {
+                    "reference": Example(
+                        summary="the debtor of a client's reference",
+                        value={"debtor_ref": "cust-77"},
+                    ),
+                    "outcome": Example(
+                        summary="what was not delivered on a day",
+                        value={"outcome": "undelivered", "from": "2027-03-01", "to": "2027-03-01"},
+                    ),
+                },
+            )
+        }
+    )
+}
+
+
 def router(reading: Reading) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["history"])
 
-    @routes.post("/v1/search")
+    @routes.post("/v1/search", openapi_extra=SEARCH)
     async def search(tenant: Tenant, wanted: Search) -> Response:
         """Debtors (with their accounts) or contacts that match; empty lists when none do."""
         named = [kind for kind in PERSONS if getattr(wanted, kind) is not None]
@@ -71,7 +110,7 @@ def router(reading: Reading) -> APIRouter:
             raise _one_thing()
         if named:
             found = await _debtors(reading, tenant, named[0], getattr(wanted, named[0]))
-            return json_response({"debtors": found, "contacts": [], "next_cursor": None})
+            return json_response(SearchResult(debtors=found, contacts=[], next_cursor=None))
         page = await contacts.find(
             reading,
             Wanted(
@@ -87,7 +126,8 @@ def router(reading: Reading) -> APIRouter:
             wanted.cursor,
             wanted.limit,
         )
-        return json_response({"debtors": []} | page)
+        result = SearchResult(debtors=[], contacts=page.contacts, next_cursor=page.next_cursor)
+        return json_response(result)
 
     return routes
 
@@ -97,7 +137,7 @@ def _described(wanted: Search) -> list[str]:
     return [name for name in names if getattr(wanted, name) is not None]
 
 
-async def _debtors(reading: Reading, tenant: str, kind: str, value: str) -> list[dict[str, Any]]:
+async def _debtors(reading: Reading, tenant: str, kind: str, value: str) -> list[FoundDebtor]:
     if kind == PHONE and not is_phone(value):
         raise invalid(
             [FieldError(field=PHONE, message="is not a phone number", remedy="send it as +5511...")]
@@ -109,15 +149,11 @@ async def _debtors(reading: Reading, tenant: str, kind: str, value: str) -> list
         owed = await accounts.of_debtors(conn, tenant, list(current.values()))
     debts = {each.debtor_id: each.debt_id for each in found}
     return [
-        {
-            "debtor_id": current[debtor_id],
-            "debt_id": debt_id,
-            "accounts": [
-                msgspec.structs.asdict(each)
-                for each in owed
-                if each.debtor_id == current[debtor_id]
-            ],
-        }
+        FoundDebtor(
+            debtor_id=current[debtor_id],
+            debt_id=debt_id,
+            accounts=[each for each in owed if each.debtor_id == current[debtor_id]],
+        )
         for debtor_id, debt_id in debts.items()
     ]
 

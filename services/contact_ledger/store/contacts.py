@@ -21,8 +21,12 @@ STATES_OF: dict[str, list[int]] = {
 }
 
 
-class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """One contact; instants are law time. `items` is JSON, `state` a rank of `states`."""
+class ContactFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one contact, as it is stored and as it is shown; instants are law time.
+
+    `day` is the debtor's local day of the balance; `due_at` when it was planned for, `not_after`
+    the end of its lawful window, `resolve_by` when an unknown outcome becomes final.
+    """
 
     contact_id: UUID
     debtor_id: UUID | None
@@ -33,12 +37,9 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     stage: int | None
     manual: bool
     debt_ids: list[UUID]
-    items: str | None
     attempt_ids: list[UUID]
     accepted_ids: list[UUID]
-    state: int | None
     state_at: datetime | None
-    state_rules: list[str] | None
     state_code: str | None
     day: date | None
     planned_at: datetime | None
@@ -56,6 +57,14 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str | None
     template: str | None
     segments: int | None
+
+
+class Contact(ContactFacts, frozen=True, kw_only=True):
+    """One contact as it is stored. `items` is JSON, `state` a rank of `states`."""
+
+    items: str | None
+    state: int | None
+    state_rules: list[str] | None
 
 
 _NAMES = ", ".join(Contact.__struct_fields__)

@@ -5,7 +5,7 @@ outside sandbox mode too, whatever this process believes.
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -13,15 +13,17 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.scheduler.api import schemas
+from services.scheduler.api import examples
 from shared.clock import Clock
 from shared.http import bodies
 from shared.http.auth import PLATFORM_TENANT, Principal, require
+from shared.http.operations import operation
 from shared.http.problems import Problem
 from shared.http.server import json_response
 from shared.postgres.connection import Pool
 from shared.postgres.engine import now
 
+Mode = Literal["sandbox", "production"]
 Operator = Annotated[Principal, Depends(require("operator"))]
 
 
@@ -30,7 +32,7 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
 
     law_now: datetime
     machine_now: datetime
-    mode: str
+    mode: Mode
 
 
 class ClockStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,10 +41,19 @@ class ClockStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     law_now: Annotated[datetime, Meta(tz=True)]
 
 
+STEP = operation(
+    "step_clock",
+    takes=ClockStep,
+    examples=examples.CLOCK,
+    gives=ClockReading,
+    refuses=(409,),
+)
+
+
 def create_router(pool: Pool, clock: Clock, *, sandbox: bool) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["clock"])
-    mode = "sandbox" if sandbox else "production"
+    mode: Mode = "sandbox" if sandbox else "production"
 
     async def read() -> Response:
         async with pool.acquire() as conn:
@@ -50,12 +61,12 @@ def create_router(pool: Pool, clock: Clock, *, sandbox: bool) -> APIRouter:
         clock.observe(law, machine)
         return json_response(ClockReading(law_now=law, machine_now=machine, mode=mode))
 
-    @router.get("/v1/clock")
+    @router.get("/v1/clock", openapi_extra=operation("read_clock", gives=ClockReading))
     async def reading(_: Operator) -> Response:
         """Both clocks."""
         return await read()
 
-    @router.put("/v1/clock", openapi_extra=schemas.body(schemas.of(ClockStep)))
+    @router.put("/v1/clock", openapi_extra=STEP)
     async def step(request: Request, caller: Operator) -> Response:
         """Step law time forward (sandbox mode, platform keys)."""
         wanted = (await bodies.read(request, ClockStep)).law_now

@@ -9,18 +9,19 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.scheduler.api import schemas
+from services.scheduler.api import examples, schemas
 from services.scheduler.api.callers import actor_of, tenant_of
-from services.scheduler.configuration import Configuration
+from services.scheduler.configuration import Configuration, MadeKey
 from services.scheduler.store import configuration as store
 from shared.events.configuration import CONFIG_KINDS, ConfigEntry
 from shared.http import bodies
 from shared.http.auth import PLATFORM_TENANT, SCOPES, Principal, require
+from shared.http.operations import operation
 from shared.http.problems import FieldError, Problem, invalid
 from shared.http.server import json_response
 from shared.postgres.connection import Pool
@@ -34,7 +35,16 @@ VERSION_MAX = 2**31 - 1
 Configurer = Annotated[Principal, Depends(require("config:write"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
 Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
-IfMatch = Annotated[str | None, Header(description="version that the change is based on")]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description='version that the change is based on, e.g. "3"; 0: only if there is none yet',
+    ),
+]
+Kind = Annotated[
+    str,
+    Path(description="kind of entry", json_schema_extra={"enum": [*sorted(CONFIG_KINDS)]}),
+]
 
 
 class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +54,26 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     label: Annotated[str, Meta(min_length=1, max_length=100)]
     scopes: tuple[str, ...]
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries of one kind, by id; `next` is the cursor of the next page, null on the last."""
+
+    entries: list[ConfigEntry]
+    next: str | None
+
+
+class EntryHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions of an entry, newest first."""
+
+    versions: list[ConfigEntry]
+
+
+class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys, by id, without their secrets; `next` is the cursor of the next page."""
+
+    keys: list[ConfigEntry]
+    next: str | None
 
 
 def create_router(pool: Pool, configuration: Configuration) -> APIRouter:
@@ -58,9 +88,21 @@ def create_router(pool: Pool, configuration: Configuration) -> APIRouter:
 def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) -> None:
     del pool
 
-    @router.put("/v1/config/{kind}/{entry_id}", openapi_extra=schemas.config_body())
+    @router.put(
+        "/v1/config/{kind}/{entry_id}",
+        openapi_extra=operation(
+            "put_entry",
+            takes=schemas.config_body(),
+            examples=examples.CONFIG,
+            gives=schemas.stored_entry(),
+            meaning="A new version, or the one that was there",
+            also={CREATED: "The first version"},
+            refuses=(405, 412),
+            headers=schemas.ETAG,
+        ),
+    )
     async def put(
-        kind: str,
+        kind: Kind,
         entry_id: str,
         request: Request,
         caller: Configurer,
@@ -79,9 +121,18 @@ def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) ->
         )
         return _shown(entry, CREATED if entry.version == 1 else 200)
 
-    @router.delete("/v1/config/{kind}/{entry_id}")
+    @router.delete(
+        "/v1/config/{kind}/{entry_id}",
+        openapi_extra=operation(
+            "delete_entry",
+            gives=schemas.stored_entry(),
+            meaning="The version that says it is gone",
+            refuses=(405, 409, 412),
+            headers=schemas.ETAG,
+        ),
+    )
     async def delete(
-        kind: str,
+        kind: Kind,
         entry_id: str,
         caller: Configurer,
         tenant: Tenant = None,
@@ -99,19 +150,22 @@ def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) ->
 
 
 def _add_reads(router: APIRouter, pool: Pool) -> None:
-    @router.get("/v1/config/{kind}")
+    @router.get("/v1/config/{kind}", openapi_extra=operation("list_entries", gives=EntryPage))
     async def listed(
-        kind: str, caller: Configurer, tenant: Tenant = None, after: str = ""
+        kind: Kind, caller: Configurer, tenant: Tenant = None, after: str = ""
     ) -> Response:
         """One page of a kind's entries, by id; `next` is the cursor of the next page."""
         async with pool.acquire() as conn:
             page = await store.of_kind(conn, _known(kind), tenant_of(caller, tenant), after=after)
         following = page[-1].id if len(page) == store.PAGE_ENTRIES_MAX else None
-        return json_response({"entries": page, "next": following})
+        return json_response(EntryPage(entries=page, next=following))
 
-    @router.get("/v1/config/{kind}/{entry_id}")
+    @router.get(
+        "/v1/config/{kind}/{entry_id}",
+        openapi_extra=operation("read_entry", gives=schemas.stored_entry(), headers=schemas.ETAG),
+    )
     async def found(
-        kind: str, entry_id: str, caller: Configurer, tenant: Tenant = None
+        kind: Kind, entry_id: str, caller: Configurer, tenant: Tenant = None
     ) -> Response:
         """An entry's newest version; its ETag is what If-Match takes."""
         async with pool.acquire() as conn:
@@ -120,9 +174,12 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
             raise Problem(NOT_FOUND)
         return _shown(entry)
 
-    @router.get("/v1/config/{kind}/{entry_id}/history")
+    @router.get(
+        "/v1/config/{kind}/{entry_id}/history",
+        openapi_extra=operation("read_entry_history", gives=EntryHistory),
+    )
     async def history(
-        kind: str,
+        kind: Kind,
         entry_id: str,
         caller: Configurer,
         tenant: Tenant = None,
@@ -140,11 +197,21 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
             )
         if not versions:
             raise Problem(NOT_FOUND)
-        return json_response({"versions": versions})
+        return json_response(EntryHistory(versions=list(versions)))
 
 
 def _add_keys(router: APIRouter, pool: Pool, configuration: Configuration) -> None:
-    @router.post("/v1/api-keys", openapi_extra=schemas.body(schemas.of(KeyRequest)))
+    @router.post(
+        "/v1/api-keys",
+        openapi_extra=operation(
+            "make_key",
+            takes=KeyRequest,
+            examples=examples.KEY,
+            gives=MadeKey,
+            status=CREATED,
+            meaning="The key and its secret, this once",
+        ),
+    )
     async def make(request: Request, caller: Admin) -> Response:
         """Make an API key; the answer holds its secret, this once."""
         wanted = await bodies.read(request, KeyRequest)
@@ -162,7 +229,7 @@ def _add_keys(router: APIRouter, pool: Pool, configuration: Configuration) -> No
         )
         return json_response(made, CREATED, {"Cache-Control": "no-store"})
 
-    @router.get("/v1/api-keys")
+    @router.get("/v1/api-keys", openapi_extra=operation("list_keys", gives=KeyPage))
     async def listed(caller: Admin, tenant: Tenant = None, after: str = "") -> Response:
         """Keys of a tenant, without their secrets (which nobody has)."""
         owner = tenant or caller.tenant_id
@@ -171,9 +238,12 @@ def _add_keys(router: APIRouter, pool: Pool, configuration: Configuration) -> No
         async with pool.acquire() as conn:
             page = await store.of_kind(conn, "api_key", owner, after=after)
         following = page[-1].id if len(page) == store.PAGE_ENTRIES_MAX else None
-        return json_response({"keys": page, "next": following})
+        return json_response(KeyPage(keys=page, next=following))
 
-    @router.delete("/v1/api-keys/{key_id}")
+    @router.delete(
+        "/v1/api-keys/{key_id}",
+        openapi_extra=operation("revoke_key", gives=schemas.stored_entry(), headers=schemas.ETAG),
+    )
     async def revoke(key_id: str, caller: Admin, tenant: Tenant = None) -> Response:
         """Revoke a key: every service forgets it within seconds."""
         owner = tenant or caller.tenant_id
@@ -185,7 +255,7 @@ def _add_keys(router: APIRouter, pool: Pool, configuration: Configuration) -> No
         return _shown(entry)
 
 
-def _owner(kind: str, entry_id: str, caller: Principal, tenant: str | None) -> str:
+def _owner(kind: Kind, entry_id: str, caller: Principal, tenant: str | None) -> str:
     """Return the tenant an entry belongs to; raise what the caller lacks."""
     if _known(kind) == "api_key":
         detail = "Keys are made by POST /v1/api-keys, which shows the secret once."

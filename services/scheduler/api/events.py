@@ -8,10 +8,11 @@ with a result per event; a single event that is refused answers with its problem
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,6 +28,7 @@ from shared.clock import Clock
 from shared.directory import Directory
 from shared.events.configuration import Portfolio
 from shared.http.auth import principal_of
+from shared.http.edge import trace_of
 from shared.http.problems import FieldError, Problem, invalid
 from shared.http.server import RawRoute, raw_route
 from shared.postgres.batches import BatchWriter
@@ -38,6 +40,7 @@ CONFLICT = 409
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 CLOCK_SKEW = timedelta(days=1)  # clients' clocks and dates without zones are off by hours, not days
 SINGLES_MAX = 500  # single posts that share one transaction under load
+STATUSES = ["accepted", "duplicate", "parked", "refused"]
 EVENT_TYPES = (parse.SINGLE, parse.BATCH, parse.JSON)
 
 
@@ -45,10 +48,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one event; `status` is accepted, duplicate, parked or refused."""
 
     index: int
-    status: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": STATUSES})]
     id: str | None = None
     event_id: UUID | None = None
-    problem: dict[str, Any] | None = None
+    problem: schemas.ProblemBody | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,29 +86,20 @@ class EventsDoor:
 
     def routes(self) -> list[RawRoute]:
         """The two routes, answered at the edge: no framework between a batch and its rows."""
-        answers = {"202": schemas.answer("One result per event", Answer)}
         return [
             raw_route(
                 "/v1/events:bulk",
                 self._bulk,
                 scope="events:write",
                 content_types=(parse.NDJSON,),
-                operation={
-                    "summary": "Post debt events, one per line",
-                    "responses": answers,
-                    **schemas.line_body(),
-                },
+                operation=schemas.post_lines(Answer),
             ),
             raw_route(
                 "/v1/events",
                 self._events,
                 scope="events:write",
                 content_types=EVENT_TYPES,
-                operation={
-                    "summary": "Post one debt event, or a batch",
-                    "responses": answers,
-                    **schemas.event_body(),
-                },
+                operation=schemas.post_events(Answer),
             ),
         ]
 
@@ -215,11 +209,16 @@ class EventsDoor:
         return Sender(tenant_id=tenant_id, latest=now + CLOCK_SKEW, portfolio=portfolio)
 
     def _tracer(self, request: Request) -> Callable[[], str]:
-        """Go on with the caller's trace, or decide anew for each event."""
+        """Go on with the caller's trace; without one the first event goes on with the request's.
+
+        Every further event of a batch decides for itself, so that no trace holds a thousand.
+        """
+        of_request = trace_of(request)
         given = request.headers.get("traceparent")
         if given is not None and tracing.is_traceparent(given):
-            return lambda: given
-        return lambda: tracing.new_traceparent(self._trace_sample_ratio)
+            return lambda: of_request
+        first = [of_request]
+        return lambda: first.pop() if first else tracing.new_traceparent(self._trace_sample_ratio)
 
 
 def _request_hash(request: Request, body: bytes) -> bytes:

@@ -14,13 +14,15 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.scheduler.api import schemas
+from services.scheduler.api import examples
 from services.scheduler.api.callers import tenant_of
 from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.intake.lookup import find_debtor
+from services.scheduler.policy.explain import Explanation
 from services.scheduler.rulebooks import AddressSubjectOf, Rulebooks
 from shared.http import bodies
 from shared.http.auth import Principal, require
+from shared.http.operations import operation
 from shared.http.problems import FieldError, Problem, invalid
 from shared.http.server import json_response
 from shared.postgres.connection import Pool
@@ -90,22 +92,38 @@ def create_router(door: ExplainDoor) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["explain"])
 
-    @router.get("/v1/debtors/{debtor_id}/explain")
+    @router.get(
+        "/v1/debtors/{debtor_id}/explain",
+        openapi_extra=operation("explain_debtor", gives=Explanation),
+    )
     async def explain(
         debtor_id: UUID,
         caller: Operator,
         at: Annotated[datetime | None, Query(description="law time; now when left out")] = None,
     ) -> Response:
-        """Explain one debtor."""
+        """Explain one debtor: what would happen now, why not, and when next."""
         if at is not None and at.tzinfo is None:
             raise invalid([FieldError(field="at", message="a naive time", remedy="add an offset")])
         return await door.by_id(caller.tenant_id, debtor_id, at)
 
-    @router.post("/v1/explain", openapi_extra=schemas.body(schemas.of(ExplainRequest)))
+    @router.post(
+        "/v1/explain",
+        openapi_extra=operation(
+            "explain",
+            takes=ExplainRequest,
+            examples=examples.EXPLAIN,
+            gives=Explanation,
+            refuses=(404,),
+        ),
+    )
     async def explain_reference(
         request: Request, caller: Operator, tenant: Tenant = None
     ) -> Response:
-        """Explain the debtor of a client's reference."""
+        """Explain the debtor of a client's reference.
+
+        By POST: references are personal data, and no URL carries those. 404 too while nothing
+        about the debtor was planned yet, for some milliseconds after its first event.
+        """
         wanted = await bodies.read(request, ExplainRequest)
         return await door.by_reference(tenant_of(caller, tenant), wanted)
 

@@ -15,7 +15,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.scheduler.api import schemas
+from services.scheduler.api import examples
 from services.scheduler.api.callers import cursor, tenant_of
 from services.scheduler.holds import Holds
 from services.scheduler.intake.addresses import canonical_address
@@ -24,6 +24,7 @@ from services.scheduler.store import holds as store
 from shared.events.hold import Hold, subject_of
 from shared.http import bodies
 from shared.http.auth import PLATFORM_TENANT, Principal, require
+from shared.http.operations import operation
 from shared.http.problems import FieldError, Problem, invalid
 from shared.http.server import json_response
 from shared.postgres.connection import Pool
@@ -63,6 +64,13 @@ class StopRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     until: Annotated[datetime, Meta(tz=True)] | None = None
 
 
+class HoldPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds, by id; `next` is the cursor of the next page, null on the last."""
+
+    holds: list[Hold]
+    next: UUID | None
+
+
 _NAMED_BY: dict[str, Callable[[HoldRequest], object]] = {
     "portfolio": lambda wanted: wanted.portfolio_id,
     "channel": lambda wanted: wanted.channel,
@@ -92,12 +100,32 @@ def _add_placing(router: APIRouter, holds: Holds, address_key: bytes) -> None:
         )
         return json_response(hold, CREATED)
 
-    @router.post("/v1/holds", openapi_extra=schemas.body(schemas.of(HoldRequest)))
+    @router.post(
+        "/v1/holds",
+        openapi_extra=operation(
+            "place_hold",
+            takes=HoldRequest,
+            examples=examples.HOLDS,
+            gives=Hold,
+            status=CREATED,
+            meaning="The hold, in force",
+        ),
+    )
     async def place(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
         """Place a hold: contact in its scope stops within a second."""
         return await placed(await bodies.read(request, HoldRequest), caller, tenant)
 
-    @router.post("/v1/emergency-stop", openapi_extra=schemas.body(schemas.of(StopRequest)))
+    @router.post(
+        "/v1/emergency-stop",
+        openapi_extra=operation(
+            "stop",
+            takes=StopRequest,
+            examples=examples.STOPS,
+            gives=Hold,
+            status=CREATED,
+            meaning="The hold, in force",
+        ),
+    )
     async def stop(request: Request, caller: Operator, tenant: Tenant = None) -> Response:
         """Stop everything in a wide scope; lift it with DELETE /v1/holds/{id}."""
         wanted = await bodies.read(request, StopRequest)
@@ -105,7 +133,7 @@ def _add_placing(router: APIRouter, holds: Holds, address_key: bytes) -> None:
 
 
 def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
-    @router.get("/v1/holds")
+    @router.get("/v1/holds", openapi_extra=operation("list_holds", gives=HoldPage))
     async def listed(
         caller: Operator,
         tenant: Tenant = None,
@@ -122,9 +150,9 @@ def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
                 limit=store.PAGE_HOLDS_MAX,
             )
         following = page[-1].hold_id if len(page) == store.PAGE_HOLDS_MAX else None
-        return json_response({"holds": page, "next": following})
+        return json_response(HoldPage(holds=page, next=following))
 
-    @router.get("/v1/holds/{hold_id}")
+    @router.get("/v1/holds/{hold_id}", openapi_extra=operation("read_hold", gives=Hold))
     async def found(hold_id: UUID, caller: Operator) -> Response:
         """One hold."""
         async with pool.acquire() as conn:
@@ -132,7 +160,7 @@ def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
                 _there(await store.find(conn, tenant_id=caller.tenant_id, hold_id=hold_id))
             )
 
-    @router.delete("/v1/holds/{hold_id}")
+    @router.delete("/v1/holds/{hold_id}", openapi_extra=operation("lift_hold", gives=Hold))
     async def lift(hold_id: UUID, caller: Operator) -> Response:
         """Lift a hold; what was planned under it is planned anew."""
         lifted = await holds.lift(

@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.scheduler import decisions
-from services.scheduler.api import schemas
+from services.scheduler.api import examples
 from services.scheduler.api.callers import actor_of, cursor, tenant_of
 from services.scheduler.store import work as store
+from services.scheduler.store.work import WorkItem
 from services.scheduler.work_items import WorkItems
 from shared.http import bodies
 from shared.http.auth import Principal, require
+from shared.http.operations import operation
 from shared.http.problems import Problem
 from shared.http.server import json_response
 from shared.postgres.connection import Pool
@@ -31,6 +33,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     note: Annotated[str, Meta(max_length=2000)] | None = None
 
 
+class WorkItemPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Items, by id; `next` is the cursor of the next page, null on the last."""
+
+    work_items: list[WorkItem]
+    next: UUID | None
+
+
 def create_router(pool: Pool, items: WorkItems) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["work items"])
@@ -40,7 +49,7 @@ def create_router(pool: Pool, items: WorkItems) -> APIRouter:
 
 
 def _add_reads(router: APIRouter, pool: Pool) -> None:
-    @router.get("/v1/work-items")
+    @router.get("/v1/work-items", openapi_extra=operation("list_work_items", gives=WorkItemPage))
     async def listed(
         caller: Operator,
         tenant: Tenant = None,
@@ -57,9 +66,12 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
                 limit=store.PAGE_ITEMS_MAX,
             )
         following = page[-1].work_item_id if len(page) == store.PAGE_ITEMS_MAX else None
-        return json_response({"work_items": page, "next": following})
+        return json_response(WorkItemPage(work_items=page, next=following))
 
-    @router.get("/v1/work-items/{work_item_id}")
+    @router.get(
+        "/v1/work-items/{work_item_id}",
+        openapi_extra=operation("read_work_item", gives=WorkItem),
+    )
     async def found(work_item_id: UUID, caller: Operator, tenant: Tenant = None) -> Response:
         """One item."""
         tenant_id = tenant_of(caller, tenant)
@@ -71,7 +83,10 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
 
 
 def _add_decisions(router: APIRouter, items: WorkItems) -> None:
-    @router.post("/v1/work-items/{work_item_id}/claim")
+    @router.post(
+        "/v1/work-items/{work_item_id}/claim",
+        openapi_extra=operation("claim_work_item", gives=WorkItem, refuses=(409,)),
+    )
     async def claim(work_item_id: UUID, caller: Operator, tenant: Tenant = None) -> Response:
         """Take an item, so that nobody else decides it."""
         return json_response(
@@ -85,7 +100,13 @@ def _add_decisions(router: APIRouter, items: WorkItems) -> None:
     @router.post(
         "/v1/work-items/{work_item_id}/decision",
         description=decisions.described(),
-        openapi_extra=schemas.body(schemas.of(Decision)),
+        openapi_extra=operation(
+            "decide_work_item",
+            takes=Decision,
+            examples=examples.DECISION,
+            gives=WorkItem,
+            refuses=(409,),
+        ),
     )
     async def decide(
         work_item_id: UUID, request: Request, caller: Operator, tenant: Tenant = None
