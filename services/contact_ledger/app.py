@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from services.contact_ledger import api
 from services.contact_ledger.api.reading import Reading
+from services.contact_ledger.figures import LedgerFigures
 from services.contact_ledger.holds import HoldRecorder, end_reading
 from services.contact_ledger.opening import Opener
 from services.contact_ledger.progress import STARTING, ProgressReport
@@ -151,8 +152,10 @@ class Ledger:
         ends = await service.open("log_ends", _log_ends(settings), LogEnds.close)
         self._report = ProgressReport(pool, ends, recorder, holds)
         service.check("partitions", lambda: not recorder.stopped_partitions)
+        figures = LedgerFigures(pool, ends, self._directory, self._clock.law_now).all()
         service.add("recorder", recorder.run)
         service.add("holds", holds.run)
+        service.add("figures", figures.run, critical=False)
 
     async def _follow_configuration(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:

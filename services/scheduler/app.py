@@ -19,6 +19,7 @@ from services.scheduler.api.events import EventsDoor
 from services.scheduler.api.explain import ExplainDoor
 from services.scheduler.configuration import Configuration
 from services.scheduler.dispatcher import Dispatch
+from services.scheduler.figures import figures
 from services.scheduler.holds import Holds
 from services.scheduler.intake.record import Recorder
 from services.scheduler.planner import Planner
@@ -189,6 +190,7 @@ async def assemble(service: Service, settings: SchedulerSettings) -> None:
     await _follow(service, scheduler)
     service.add("forget_answers", _forgetting(pool), critical=False)
     service.add("planner", scheduler.planner.run)
+    service.add("figures", figures(pool, scheduler.ends).run, critical=False)
 
 
 async def check_database(pool: Pool, url: str, *, sandbox: bool) -> None:

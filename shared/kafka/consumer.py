@@ -28,6 +28,8 @@ from shared.kafka.cluster import Brokers
 from shared.kafka.commits import Commits
 from shared.kafka.errors import KafkaSilent
 from shared.kafka.records import Record, TopicPartition
+from shared.kafka.traffic import count_fetched
+from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +118,7 @@ class GroupConsumer:
         except ConnectionFailures as error:
             await self._survive(error)
             return {}
+        count_fetched(batches)
         return batches
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
@@ -213,6 +216,7 @@ class GroupConsumer:
         self._mine = mine
         self._adopted = True
         self.generation += 1
+        metrics.KAFKA_ASSIGNMENTS.labels(self._group).inc()
         self._apply_pauses()
         return True
 

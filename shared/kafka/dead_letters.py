@@ -7,39 +7,25 @@ topic plus `dlq_*` headers, acknowledged before the caller moves on. Beyond the 
 
 from collections import deque
 from time import monotonic
-from typing import Protocol
 
 from shared.events.topics import dead_letters
 from shared.kafka.errors import StopPartition
 from shared.kafka.producer import Producer
 from shared.kafka.records import Outgoing, Record
+from shared.telemetry import metrics
 
 BURIED_PER_HOUR_MAX = 1_000  # more than a bad client makes, less than a broken release
 HOUR_SECONDS = 3_600.0
 REASON_CHARACTERS_MAX = 500  # a header is for people; longer texts are stack traces
 
 
-class Counts(Protocol):
-    """A counter with labels, such as prometheus_client's."""
-
-    def inc(self, amount: float = 1) -> None:
-        """Count up."""
-
-
 class DeadLetters:
     """Buries records; one per process, shared by its consumers."""
 
-    def __init__(
-        self,
-        producer: Producer,
-        limit_per_hour: int = BURIED_PER_HOUR_MAX,
-        *,
-        counter: Counts | None = None,
-    ) -> None:
+    def __init__(self, producer: Producer, limit_per_hour: int = BURIED_PER_HOUR_MAX) -> None:
         """Keep the producer and the limit (records per topic and hour)."""
         self._producer = producer
         self._limit_per_hour = limit_per_hour
-        self._counter = counter
         self._buried: dict[str, deque[float]] = {}
         self.buried_total = 0
 
@@ -60,8 +46,7 @@ class DeadLetters:
         await self._producer.publish([_letter(record, reason, error)])
         times.append(now)
         self.buried_total += 1
-        if self._counter is not None:
-            self._counter.inc()
+        metrics.DEAD_LETTERS.labels(record.topic).inc()
 
 
 def _letter(record: Record, reason: str, error: BaseException | None) -> Outgoing:

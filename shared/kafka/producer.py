@@ -23,6 +23,7 @@ from shared.kafka.client import (
 from shared.kafka.cluster import Brokers
 from shared.kafka.errors import PublishFailed
 from shared.kafka.records import Outgoing, TopicPartition, partition_of
+from shared.kafka.traffic import sending
 
 PUBLISH_SECONDS_MAX = 30.0  # a broker restarted with its data acknowledges again within 13 s
 START_SECONDS_MAX = 60.0  # services and broker may start together
@@ -75,6 +76,10 @@ class Producer:
         """
         if not batch:
             return []
+        with sending(batch):
+            return await self._publish(batch)
+
+    async def _publish(self, batch: Sequence[Outgoing]) -> list[tuple[int, int]]:
         raw: RawProducer | None = None
         try:
             async with asyncio.timeout(self._publish_seconds_max):

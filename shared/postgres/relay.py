@@ -19,6 +19,7 @@ from shared.postgres import leadership, outbox, pages, upkeep
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool, Row
 from shared.postgres.log_loss import LogLost, check_advance, inspect, rebuild
 from shared.postgres.pages import Position, RelayState
+from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +251,7 @@ class Relay:
         """Make the topics anew, let the service re-publish its state, then our own window."""
         log.error("Kafka lost its log (%s): publishing again", reason)
         self.log_losses_total += 1
+        metrics.KAFKA_LOG_LOSSES.inc()
         self._in_hand = 0
         cluster_id = await leadership.patiently(
             conn, rebuild(self._producer, self._layout, self._on_log_lost)

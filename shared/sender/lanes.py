@@ -45,6 +45,10 @@ class Lanes:
             lane = self._lanes[key] = Lane(tenant_id, account_id)
         return lane
 
+    def shut(self, now: float) -> int:
+        """Return how many lanes' breakers let nothing through at this monotonic instant."""
+        return sum(lane.breaker.shut_for(now) > 0 for lane in self._lanes.values())
+
     def busy(self) -> Iterator[Lane]:
         """Yield the lanes with tasks, the one that was served last at the end."""
         for key, lane in list(self._lanes.items()):

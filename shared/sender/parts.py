@@ -21,6 +21,7 @@ from shared.kafka.ends import LogEnds
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
 from shared.postgres import Pool, outbox
+from shared.postgres.figures import Figures
 from shared.postgres.lane import LaneRelay
 from shared.postgres.relay import Relay
 from shared.privacy import Sealer, key_bytes
@@ -34,6 +35,7 @@ from shared.sender.deliver import Deliverer
 from shared.sender.endings import ABANDONED_GRACE_SECONDS, Closer, Retries, Sweeper, Upkeep
 from shared.sender.facts import Facts
 from shared.sender.feed import TaskFeed
+from shared.sender.figures import SenderFigures
 from shared.sender.grants import Grants
 from shared.sender.holds import Holds
 from shared.sender.lanes import Lanes
@@ -96,6 +98,16 @@ class Sender:
             ends=self.ends,
             abandoned_after_seconds=self.abandoned_after_seconds,
         )
+
+    def figures(self) -> Figures:
+        """Return the loop that looks at what no event tells."""
+        return SenderFigures(
+            pool=self.pool,
+            feed=self.feed,
+            ends=self.ends,
+            lanes=self.lanes,
+            topic=self.tasks_topic,
+        ).all()
 
     @property
     def abandoned_after_seconds(self) -> float:

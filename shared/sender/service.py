@@ -104,6 +104,7 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
     service.add("deliver", sender.deliverer.run)
     service.add("retries", sender.retries.run)
     service.add("tasks", sender.feed.run)
+    service.add("figures", sender.figures().run, critical=False)
 
 
 async def _database(service: Service, settings: SenderSettings) -> Pool:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from datetime import date, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -15,8 +14,7 @@ from services.contact_ledger.store import alarms, contacts, kpis
 from services.contact_ledger.store.alarms import Alarm
 from services.contact_ledger.store.contacts import DayBalance
 from services.contact_ledger.store.kpis import DEFAULT_ZONE, Period, Terms
-from shared.directory import Directory
-from shared.events.configuration import Portfolio
+from services.contact_ledger.terms import terms_of
 from shared.events.states import ContactState
 from shared.http.operations import operation
 from shared.http.server import json_response
@@ -105,7 +103,7 @@ def router(reading: Reading) -> APIRouter:
         portfolio: str | None = None,
     ) -> Response:
         """KPIs of [from, to) in law time; dates are midnights in the portfolio's zone."""
-        terms = _terms(reading.directory, tenant)
+        terms = terms_of(reading.directory, tenant)
         zone = next((t.zone for t in terms if t.portfolio_id == portfolio), DEFAULT_ZONE)
         starts = instant("from", starts_at, zone)
         ends = instant("to", ends_at, zone)
@@ -178,30 +176,6 @@ async def _figures(reading: Reading, period: Period, terms: list[Terms]) -> Figu
         ),
         payments={each.currency: Paid(count=each.payments, amount=each.amount) for each in paid},
     )
-
-
-def _terms(directory: Directory, tenant: str) -> list[Terms]:
-    """Return how each portfolio of the tenant reckons, as far as it is configured."""
-    found = []
-    for entry in directory.entries("portfolio", tenant):
-        body = directory.body("portfolio", tenant, entry.id, Portfolio)
-        if body is not None:
-            found.append(
-                Terms(
-                    portfolio_id=entry.id,
-                    zone=_zone(body.zone),
-                    grace_days=body.promise_grace_days,
-                )
-            )
-    return found
-
-
-def _zone(name: str | None) -> str:
-    """Return a zone that both Python and the database know."""
-    try:
-        return ZoneInfo(name).key if name else DEFAULT_ZONE
-    except (ZoneInfoNotFoundError, ValueError):
-        return DEFAULT_ZONE
 
 
 def _sum(days: list[DayBalance]) -> Balance:

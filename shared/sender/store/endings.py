@@ -66,6 +66,20 @@ WHERE a.claimed_at >= s.claimed_through AND a.state = 'CLAIMED'
     AND a.claimed_at < platform.machine_now() - make_interval(secs => $1 / 2)
 """
 
+# Only unresolved attempts have a row there; beyond the bound "many" is all anyone needs to know.
+UNKNOWN_BY_AGE = """
+SELECT CASE WHEN u.age < interval '1 hour' THEN 'under_1h'
+        WHEN u.age < interval '6 hours' THEN '1h_to_6h'
+        WHEN u.age < interval '24 hours' THEN '6h_to_24h' ELSE 'over_24h' END AS age,
+    count(*) AS attempts
+FROM (
+    SELECT platform.machine_now() - a.claimed_at AS age
+    FROM (SELECT * FROM unknown_attempt LIMIT $1) w JOIN attempt a USING (contact_id, n, ends_on)
+) u GROUP BY 1
+"""
+UNKNOWN_AGES = ("under_1h", "1h_to_6h", "6h_to_24h", "over_24h")
+UNKNOWN_COUNTED_MAX = 10_000
+
 CLOSE = """
 WITH clock AS MATERIALIZED (
     SELECT platform.law_now() AS law, platform.machine_now() AS machine
@@ -178,3 +192,9 @@ def _frame_of(close: Close) -> Frame:
         items=request.items,
         traceparent=close.traceparent,
     )
+
+
+async def unknown_by_age(conn: Connection) -> dict[str, int]:
+    """Count attempts that wait for evidence, by how long ago they were claimed (at most 10,000)."""
+    rows = await conn.fetch(UNKNOWN_BY_AGE, UNKNOWN_COUNTED_MAX)
+    return dict.fromkeys(UNKNOWN_AGES, 0) | {row["age"]: int(row["attempts"]) for row in rows}
