@@ -5,9 +5,13 @@ the topics, the configuration, and last the recorders; it all stops in reverse.
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from fastapi import FastAPI
+
 from services.contact_ledger import api
+from services.contact_ledger.api.about import ABOUT
 from services.contact_ledger.api.reading import Reading
 from services.contact_ledger.figures import LedgerFigures
 from services.contact_ledger.holds import HoldRecorder, end_reading
@@ -67,15 +71,7 @@ class Ledger:
     async def assemble(self, service: Service) -> None:
         """Open everything and add the loops."""
         settings = self._settings
-        app = create_app(
-            service=settings.service_name,
-            settings=settings,
-            auth=self._directory,
-            machine_now=self._clock.machine_now,
-            routers=api.routers(self._reading),
-            readiness=service.readiness,
-            progress=self.progress,
-        )
+        app = self.application(service.readiness)
         await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
         pool = await service.open(
             "database",
@@ -98,6 +94,19 @@ class Ledger:
         service.add("configuration", self._follow_configuration)
         service.check("configuration", self._config.caught_up.is_set)
         await self._add_recorders(service, pool)
+
+    def application(self, readiness: Callable[[], Mapping[str, bool]]) -> FastAPI:
+        """Return the doors as one application; nothing need be open to read its document."""
+        return create_app(
+            service=self._settings.service_name,
+            settings=self._settings,
+            auth=self._directory,
+            machine_now=self._clock.machine_now,
+            routers=api.routers(self._reading),
+            readiness=readiness,
+            progress=self.progress,
+            about=ABOUT,
+        )
 
     async def progress(self) -> Progress:
         """How much is recorded, and what waits."""

@@ -6,15 +6,18 @@ Stops in reverse.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
+
+from fastapi import FastAPI
 
 from services.scheduler.api import clock as clock_api
 from services.scheduler.api import configuration as configuration_api
 from services.scheduler.api import explain as explain_api
 from services.scheduler.api import holds as holds_api
 from services.scheduler.api import work_items as work_items_api
+from services.scheduler.api.about import ABOUT
 from services.scheduler.api.events import EventsDoor
 from services.scheduler.api.explain import ExplainDoor
 from services.scheduler.configuration import Configuration
@@ -126,6 +129,19 @@ class Scheduler:
             ),
         ]
 
+    def application(self, readiness: Callable[[], Mapping[str, bool]]) -> FastAPI:
+        """Return the doors as one application; nothing need be open to read its document."""
+        return create_app(
+            service="scheduler",
+            settings=self.settings,
+            auth=self.directory,
+            machine_now=self.clock.machine_now,
+            routers=self.routers(),
+            readiness=readiness,
+            progress=self.report().progress,
+            about=ABOUT,
+        )
+
     def report(self) -> ProgressReport:
         """Return what answers GET /v1/progress."""
         counting = Counting(
@@ -174,15 +190,7 @@ async def assemble(service: Service, settings: SchedulerSettings) -> None:
     async with pool.acquire() as conn:
         await scheduler.clock.refresh(conn)
     await scheduler.configuration.load()
-    app = create_app(
-        service="scheduler",
-        settings=settings,
-        auth=scheduler.directory,
-        machine_now=scheduler.clock.machine_now,
-        routers=scheduler.routers(),
-        readiness=service.readiness,
-        progress=scheduler.report().progress,
-    )
+    app = scheduler.application(service.readiness)
     await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
     await service.open("events", _nothing(scheduler.events), EventsDoor.close)
     service.add("clock", lambda stop: scheduler.clock.run(pool, stop))

@@ -38,6 +38,7 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 EVERYWHERE = (400, 500, 503)
 WITH_A_KEY = (401, 403)
 WITH_A_BODY = (408, 413, 415, 422)
+WITH_ANY_BODY = (408, 413)
 # Status: why, the slug of an example, a detail as it may read.
 REFUSALS: Mapping[int, tuple[str, str, str]] = {
     400: ("Not JSON, or not an address", "malformed-json", "The body is not UTF-8 text."),
@@ -118,7 +119,7 @@ def _routes(routers: Sequence[APIRouter | RawRoute]) -> Iterator[_Route]:
                 methods=router.methods,
                 operation=router.operation,
                 scope=router.scope,
-                takes_parameters="{" in router.path or "parameters" in router.operation,
+                takes_parameters=True,
                 raw=True,
             )
             continue
@@ -154,7 +155,7 @@ def _add(document: Schema, route: _Route) -> None:
         if route.raw:
             path[method.lower()] = _raw(route, method)
         found = path[method.lower()]
-        told = route.operation.get("responses")
+        told = route.operation.get(method, route.operation).get("responses")
         answers = dict(told) if told else _of_the_framework(found)
         if route.scope is None:
             found["security"] = []
@@ -170,11 +171,9 @@ def _add(document: Schema, route: _Route) -> None:
 
 
 def _raw(route: _Route, method: str) -> Schema:
-    """Return the operation of a raw route: the same for each of its methods, but for its id."""
-    made = {"responses": {"200": {"description": "Done"}}} | dict(route.operation)
-    if len(route.methods) > 1 and "operationId" in made:
-        made["operationId"] = f"{made['operationId']}_{method.lower()}"
-    return made
+    """Return the operation of a raw route: that of this method, or the only one it has."""
+    told = route.operation.get(method, route.operation)
+    return {"responses": {"200": {"description": "Done"}}} | dict(told)
 
 
 def _of_the_framework(operation: Schema) -> Schema:
@@ -188,7 +187,7 @@ def _statuses(route: _Route, operation: Schema) -> list[int]:
     if route.scope is not None:
         found += WITH_A_KEY
     if "requestBody" in operation:
-        found += WITH_A_BODY
+        found += WITH_A_BODY if route.scope is not None else WITH_ANY_BODY
     if route.takes_parameters and route.scope is not None:
         found.append(422)
     if "{" in route.path:

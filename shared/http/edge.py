@@ -71,7 +71,8 @@ def raw_route(
 ) -> RawRoute:
     """Declare a route outside the framework: give `scope`, or `public=True` to open it to all.
 
-    `content_types` empty takes any; `operation` is the OpenAPI operation object to document it.
+    `content_types` empty takes any; `operation` is the OpenAPI operation object to document it
+    (`shared.http.operations`), or one for each method.
     """
     if public == (scope is not None) or (scope is not None and scope not in SCOPES):
         msg = f"route {path} needs either public=True or one scope of {', '.join(SCOPES)}"
