@@ -5,6 +5,7 @@ adapter for other houses that speak that API; its accounts must name a `base_url
 """
 
 from services.sms_sender.message import SmsMessage, compose
+from services.sms_sender.providers.infobip import Infobip
 from services.sms_sender.providers.twilio import Twilio
 from shared.sender.channel import Channel
 from shared.sender.replies import is_opt_out, read_reply
@@ -16,6 +17,7 @@ SMS: Channel[SmsMessage] = Channel(
     providers={
         "twilio": Twilio("twilio"),
         "twilio_compatible": Twilio("twilio_compatible"),
+        "infobip": Infobip(),
     },
     is_opt_out=is_opt_out,
     read_reply=read_reply,
