@@ -35,7 +35,7 @@ def about(channel: Channel[Any], port: int) -> About:
     )
 
 
-def webhook(channel: Channel[Any]) -> Schema:
+def webhook_operations(channel: Channel[Any]) -> Schema:
     """Return the operations of the webhooks' route, by method."""
     return {"POST": _taking(channel), "GET": _challenge(channel)}
 

@@ -8,10 +8,11 @@ configuration and holds are there. It all stops in reverse: tasks first, receipt
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
+from fastapi import FastAPI
 
 from shared import settings as settings_of
 from shared.http.server import HttpServer, create_app
@@ -23,6 +24,7 @@ from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
 from shared.postgres import Pool, migrate, open_pool
 from shared.runtime import EXIT_CANNOT_START, CannotStart, Service
+from shared.sender.about import about
 from shared.sender.calls import new_client
 from shared.sender.channel import Channel
 from shared.sender.parts import Sender
@@ -83,15 +85,7 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
     sender = Sender(channel, settings, pool, client)
     await sender.clock.start(pool)
     await sender.upkeep.once()
-    app = create_app(
-        service=settings.service_name,
-        settings=settings,
-        auth=sender.directory,
-        machine_now=sender.clock.machine_now,
-        routers=[sender.webhooks.route()],
-        readiness=service.readiness,
-        progress=lambda: progress(sender.parts()),
-    )
+    app = application(sender, service.readiness)
     # Closed after the server: whatever it has taken in is stored.
     await service.open("webhooks", _made(lambda: sender.webhooks), Webhooks.close)
     await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
@@ -105,6 +99,21 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
     service.add("retries", sender.retries.run)
     service.add("tasks", sender.feed.run)
     service.add("figures", sender.figures().run, critical=False)
+
+
+def application(sender: Sender, readiness: Callable[[], Mapping[str, bool]]) -> FastAPI:
+    """Return a sender's doors; nothing need be open to read their document."""
+    settings = sender.settings
+    return create_app(
+        service=settings.service_name,
+        settings=settings,
+        auth=sender.directory,
+        machine_now=sender.clock.machine_now,
+        routers=[sender.webhooks.route()],
+        readiness=readiness,
+        progress=lambda: progress(sender.parts()),
+        about=about(sender.channel, type(settings).model_fields["http_port"].default),
+    )
 
 
 async def _database(service: Service, settings: SenderSettings) -> Pool:
