@@ -136,7 +136,11 @@ class ContactAttempted(ContactFactBase, frozen=True, kw_only=True, gc=False):
 
 
 class ContactReceipt(ContactFactBase, frozen=True, kw_only=True, gc=False):
-    """sent, delivered, undelivered, read, complained: what the provider reported afterwards."""
+    """sent, delivered, undelivered, read, complained: what the provider reported afterwards.
+
+    `category` is what the provider charges the message as, in its own word, e.g. utility;
+    `billable` False means that it charges nothing.
+    """
 
     attempt_id: UUID
     provider: str
@@ -147,6 +151,8 @@ class ContactReceipt(ContactFactBase, frozen=True, kw_only=True, gc=False):
     error: str | None = None
     late: bool = False
     suppress_address: bool = False
+    category: str | None = None
+    billable: bool | None = None
 
 
 class ContactReply(ContactFactBase, frozen=True, kw_only=True, gc=False):

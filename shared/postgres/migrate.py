@@ -2,7 +2,8 @@
 
 In: a service's name and its own URL. Out: `upgrade` brings the schema to the newest revision;
 `check` refuses one that is older than the code; `differences` compares it with the tables'
-metadata. Scripts live in `services/<name>/migrations` (senders share `shared/sender/migrations`);
+metadata. Scripts live in `services/<name>/migrations` (those of senders follow the ones that all of
+them share, `shared/sender/migrations`);
 the version table lives in the service's own schema.
 """
 
@@ -121,23 +122,31 @@ def _current(connection: SyncConnection, schema: str) -> str | None:
 
 
 def _scripts(service_name: str) -> ScriptDirectory:
-    folder = _folder(service_name)
-    versions = folder / "versions"
+    folders = _folders(service_name)
+    locations = [each / "versions" for each in folders]
     return ScriptDirectory(
-        str(folder), version_locations=[str(versions if versions.is_dir() else folder)]
+        str(folders[0]),
+        version_locations=[
+            str(versions if versions.is_dir() else folder)
+            for versions, folder in zip(locations, folders, strict=True)
+        ],
     )
 
 
-def _folder(service_name: str) -> Path:
+def _folders(service_name: str) -> list[Path]:
+    """Return where a service's revisions are: senders share the runtime's, and may add some."""
     packages = [f"services.{service_name}"]
     if service_name.endswith(SENDER_SUFFIX):
         packages.append("shared.sender")
+    folders = []
     for package in packages:
         spec = find_spec(package)
         for location in (spec.submodule_search_locations if spec is not None else None) or ():
             folder = Path(location) / "migrations"
             if folder.is_dir():
-                return folder
+                folders.append(folder)
+    if folders:
+        return folders
     msg = f"no migrations found for {service_name} (looked in {', '.join(packages)})"
     raise LookupError(msg)
 

@@ -10,8 +10,9 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from shared.events.configuration import Template
+from shared.events.configuration import Portfolio, SenderAccount, Template
 from shared.events.contact import ContactTask
+from shared.sender.memory import Memory
 from shared.sender.provider import Provider
 
 M = TypeVar("M", bound="Message")
@@ -47,7 +48,9 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
 
     `compose` renders a task with its template into `M` and raises `RenderError`;
     `is_opt_out` is the quick look at a reply's words that runs before anything else in a webhook;
-    `read_reply(text, today, from_address)` gives the intent.
+    `read_reply(text, today, from_address)` gives the intent. `forbidden` names the rule by which a
+    contact must not go out for a portfolio on an account, asked before anything else; `memory` is
+    what the channel remembers of people. Both are for channels that have such rules.
     """
 
     name: str
@@ -56,3 +59,5 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     providers: Mapping[str, Provider[M]]
     is_opt_out: Callable[[str], bool]
     read_reply: Callable[[str, date, str], Reading]
+    forbidden: Callable[[ContactTask, Portfolio, SenderAccount], str | None] | None = None
+    memory: Memory | None = None

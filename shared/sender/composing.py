@@ -11,13 +11,13 @@ from typing import Generic, TypeVar
 import msgspec
 
 from shared.directory import Directory
-from shared.events.configuration import Template
+from shared.events.configuration import Portfolio, Template
 from shared.events.contact import ContactTask
 from shared.privacy import Sealer, address_digest
 from shared.sender.attempts import Work
 from shared.sender.channel import Channel, Message
 from shared.sender.credentials import Accounts
-from shared.sender.errors import CredentialError, RenderError
+from shared.sender.errors import CredentialError, ErrorKind, RenderError
 from shared.sender.provider import Account, Provider
 from shared.sender.store.claims import Candidate
 from shared.telemetry import logs
@@ -88,7 +88,15 @@ class Composer(Generic[M]):
             )
             if template is None:
                 return Missing("template")
-            self._compose(work, task, template)
+            if self._channel.forbidden is not None:
+                portfolio = self._directory.body(
+                    "portfolio", task.tenant_id, task.portfolio_id, Portfolio
+                )
+                if portfolio is None:
+                    return Missing("portfolio")
+                self._forbid(work, task, self._channel.forbidden(task, portfolio, account.settings))
+            if work.fault is None:
+                self._compose(work, task, template)
         capable = (
             account is not None and self.provider(account.settings.provider).capabilities.validity
         )
@@ -99,6 +107,11 @@ class Composer(Generic[M]):
             template=f"{task.template_id}@{task.template_version}" if task.template_id else "",
             budget=self._call_budget if capable else self._call_budget + WITHOUT_VALIDITY,
         )
+
+    def _forbid(self, work: Work, task: ContactTask, rule: str | None) -> None:
+        if rule is not None:
+            _log.error("contact_forbidden", contact_id=str(task.contact_id), rule=rule)
+            work.fault = ErrorKind.POLICY_REFUSED.value
 
     def _compose(self, work: Work, task: ContactTask, template: Template) -> None:
         try:

@@ -20,6 +20,7 @@ from shared.sender.batch_metrics import observe_batch
 from shared.sender.calling import Call, Caller
 from shared.sender.facts import Facts
 from shared.sender.holds import Holds
+from shared.sender.judging import Judge
 from shared.sender.lanes import Lanes
 from shared.sender.picking import HandBack, Picker
 from shared.sender.provider import Account
@@ -56,6 +57,7 @@ class Deliverer:
         holds: Holds,
         facts: Facts,
         lanes: Lanes,
+        judge: Judge,
         owner: UUID,
         calls_max: int,
         published: Callable[[], None],
@@ -69,6 +71,7 @@ class Deliverer:
         self._holds = holds
         self._facts = facts
         self._lanes = lanes
+        self._judge = judge
         self._owner = owner
         self._calls_max = calls_max
         self._published = published
@@ -129,6 +132,7 @@ class Deliverer:
             gate_open=self._holds.current(),
         )
         try:
+            await self._judge.apply(picked)
             await self._hand_back(picked.backs)
             picked.backs = []
             claimed_at = time.monotonic()

@@ -20,6 +20,7 @@ from shared.sender import attempts
 from shared.sender.attempts import State, Ticket, Work
 from shared.sender.facts import Facts
 from shared.sender.lanes import Lanes
+from shared.sender.memory import Memory
 from shared.sender.recording import Recorder
 from shared.sender.store import endings, outcomes, partitions
 from shared.sender.store.claims import hot_transaction
@@ -172,9 +173,12 @@ class Retries:
 
 
 class Upkeep:
-    """Keeps day partitions ahead of both clocks and drops those beyond retention."""
+    """Keeps day partitions ahead of both clocks, drops those beyond retention, tidies memories."""
 
-    def __init__(self, pool: Pool, clock: Clock, retention: timedelta) -> None:
+    def __init__(
+        self, pool: Pool, clock: Clock, retention: timedelta, memory: Memory | None
+    ) -> None:
+        self._memory = memory
         self._pool = pool
         self._clock = clock
         self._retention = retention
@@ -200,6 +204,9 @@ class Upkeep:
             async with self._pool.transaction() as conn:
                 await conn.execute("SET LOCAL lock_timeout = '1s'")
                 await partitions.drop_before(conn, table, (now - self._retention).date())
+        if self._memory is not None:
+            async with self._pool.transaction() as conn:
+                await self._memory.tidy(conn)
 
 
 def _ahead(now: datetime) -> list[date]:

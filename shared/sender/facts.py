@@ -27,6 +27,7 @@ from shared.sender import attempts
 from shared.sender.attempts import Attempt, State
 from shared.sender.channel import Reading
 from shared.sender.errors import ERRORS, ErrorKind, ErrorRow
+from shared.sender.provider import StatusReceipt
 from shared.sender.store.receipts import StoredAttempt
 from shared.telemetry.messaging import created
 
@@ -179,14 +180,10 @@ class Facts:
         self,
         attempt: Attempt,
         report: ContactState | None,
+        receipt: StatusReceipt,
         *,
-        word: str,
         law: datetime,
         machine: datetime,
-        provider_ref: str,
-        provider_at: datetime | None,
-        code: str | None,
-        error: ErrorKind | None,
         late: bool,
     ) -> Fact:
         """State what was reported: sent, undelivered, delivered, read; None: a complaint."""
@@ -202,14 +199,16 @@ class Facts:
             attempt_id=attempt.attempt_id,
             provider=attempt.provider,
             account_id=attempt.account_id,
-            provider_ref=provider_ref,
-            provider_at=provider_at,
-            code=code,
-            error=error.value if error else None,
+            provider_ref=receipt.provider_ref,
+            provider_at=receipt.provider_at,
+            code=receipt.code,
+            error=receipt.error.value if receipt.error else None,
             late=late,
-            suppress_address=bool(error and ERRORS[error].suppress_address),
+            suppress_address=bool(receipt.error and ERRORS[receipt.error].suppress_address),
+            category=receipt.category,
+            billable=receipt.billable,
         )
-        return self._fact(attempt, kind, law, fact, discriminator=word)
+        return self._fact(attempt, kind, law, fact, discriminator=receipt.provider_word)
 
     def replied(
         self, attempt: Attempt, said: Said, *, law: datetime, machine: datetime

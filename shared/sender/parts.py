@@ -38,12 +38,15 @@ from shared.sender.feed import TaskFeed
 from shared.sender.figures import SenderFigures
 from shared.sender.grants import Grants
 from shared.sender.holds import Holds
+from shared.sender.judging import Judge
 from shared.sender.lanes import Lanes
+from shared.sender.people import People
 from shared.sender.picking import Picker
 from shared.sender.progress import Parts
 from shared.sender.reading import Reader
 from shared.sender.receipts import Interpreter
 from shared.sender.recording import Recorder
+from shared.sender.reply_reading import ReplyReader
 from shared.sender.settings import SenderSettings
 from shared.sender.store import holds as hold_store
 from shared.sender.throttle import Throttle
@@ -156,7 +159,10 @@ class Sender:
             call_budget=self.call_budget,
         )
         throttle = Throttle(self.pool)
-        self.recorder = Recorder(self.pool, self.facts, self.owner, self.call_budget)
+        self.people = People(self.channel, self.address_key, self.channel.service)
+        self.recorder = Recorder(
+            self.pool, self.facts, self.owner, self.call_budget, self.people.learn_from_calls
+        )
         caller = Caller(
             client=client,
             clock=self.clock,
@@ -177,6 +183,9 @@ class Sender:
             holds=self.holds,
             facts=self.facts,
             lanes=self.lanes,
+            judge=Judge(
+                memory=self.channel.memory, pool=self.pool, throttle=throttle, lanes=self.lanes
+            ),
             owner=self.owner,
             calls_max=self.settings.provider_calls_max,
             published=self.relay.wake,
@@ -208,15 +217,20 @@ class Sender:
             self.pool, self.lanes, self.recorder, self.owner, self.deliverer.wake
         )
         self.sweeper = Sweeper(self.pool, self.facts, self.abandoned_after_seconds, self.relay.wake)
-        self.upkeep = Upkeep(self.pool, self.clock, self.retention)
+        self.upkeep = Upkeep(self.pool, self.clock, self.retention, self.channel.memory)
         self.interpreter = Interpreter(
             pool=self.pool,
             channel=self.channel,
             reader=Reader(
-                channel=self.channel,
                 facts=self.facts,
-                sealer=self.sealer,
-                address_key=self.address_key,
+                people=self.people,
+                replies=ReplyReader(
+                    channel=self.channel,
+                    facts=self.facts,
+                    sealer=self.sealer,
+                    people=self.people,
+                    callbacks=self.callbacks,
+                ),
                 in_flight=self.deliverer.in_flight,
                 callbacks=self.callbacks,
             ),
@@ -230,7 +244,7 @@ class Sender:
             clock=self.clock,
             pool=self.pool,
             holds=self.holds,
-            address_key=self.address_key,
+            people=self.people,
             arrived=self.interpreter.take,
             hold_placed=self.lane.wake,
             configured=self.config_reader.caught_up.is_set,

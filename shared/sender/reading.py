@@ -6,58 +6,32 @@ facts, and a mark per webhook. Nothing is written here but locks taken; `receipt
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
-
-import msgspec
 
 from shared.events.states import ContactState
 from shared.postgres import Connection
-from shared.privacy import Sealer, address_digest, address_subject
 from shared.sender import reports
 from shared.sender.attempts import Attempt, State
 from shared.sender.callbacks import Callbacks
 from shared.sender.calling import Call
-from shared.sender.channel import Channel
-from shared.sender.facts import Fact, Facts, Said
-from shared.sender.provider import InboundReply, StatusReceipt
+from shared.sender.facts import Facts
+from shared.sender.memory import Named
+from shared.sender.pending import UNFINISHED, Key, Pending, Place, Reading
+from shared.sender.people import People
+from shared.sender.provider import Notice, StatusReceipt
+from shared.sender.reply_reading import ReplyReader
 from shared.sender.reports import Effect
 from shared.sender.store import receipts
 from shared.sender.store.receipts import RawReceipt, StoredAttempt
 from shared.sender.task_traces import received
-from shared.sender.webhooks import Arrived
 from shared.telemetry import logs, metrics
 
 # How long a receipt waits for our own record of its call; then it counts by itself.
 OVERTAKING_SECONDS_MAX = 4.0
 REFERENCE_DAYS = 3  # how far back a provider's reference is searched without a callback URL
-UNFINISHED = "unfinished"
-
-Key = tuple[UUID, int]
-Place = tuple[UUID, int, date]
 
 _log = logs.get_logger(__name__)
-
-
-class Pending(msgspec.Struct, kw_only=True):
-    """A webhook in hand; `since` is monotonic seconds."""
-
-    arrived: Arrived
-    since: float
-    rematching: bool = False
-
-
-class Reading:
-    """What one batch comes to, before it is written; times are the transaction's."""
-
-    def __init__(self, law: datetime, machine: datetime) -> None:
-        self.law = law
-        self.machine = machine
-        self.raised: dict[Key, StoredAttempt] = {}
-        self.resolved: list[Key] = []
-        self.facts: list[Fact] = []
-        self.marks: dict[UUID, str] = {}
 
 
 class Reader:
@@ -66,24 +40,24 @@ class Reader:
     def __init__(
         self,
         *,
-        channel: Channel[Any],
         facts: Facts,
-        sealer: Sealer,
-        address_key: bytes,
+        people: People,
+        replies: ReplyReader,
         in_flight: Mapping[Key, Call],
         callbacks: Callbacks,
     ) -> None:
         self._callbacks = callbacks
-        self._channel = channel
         self._facts = facts
-        self._sealer = sealer
-        self._address_key = address_key
+        self._people = people
+        self._replies = replies
         self._in_flight = in_flight
 
     async def read(self, conn: Connection, batch: Sequence[Pending], reading: Reading) -> None:
-        """Read a batch into `reading`: receipts first, then replies."""
+        """Read a batch into `reading`: receipts first, then replies, then notices."""
         await self._read_receipts(conn, batch, reading)
-        await self._read_replies(conn, batch, reading)
+        await self._replies.read(conn, batch, reading)
+        await self._people.learn(conn, reading.named)
+        _read_notices(batch, reading)
 
     async def _read_receipts(
         self, conn: Connection, batch: Sequence[Pending], reading: Reading
@@ -152,6 +126,12 @@ class Reader:
             return
         if stored.state in {State.UNKNOWN, State.UNKNOWN_FINAL}:
             reading.resolved.append(key)
+        if receipt.other_addresses:
+            others = self._people.digests(receipt)
+            named = Named(
+                tenant_id=raw.tenant_id, address_digest=stored.address_digest, others=others
+            )
+            reading.named.append(named)
         effect = reports.apply(stored, receipt, reading.law, reading.machine)
         reading.raised[key] = stored
         came = received(
@@ -198,71 +178,29 @@ class Reader:
                 self._facts.reported(
                     attempt,
                     report,
-                    word=receipt.provider_word,
+                    receipt,
                     law=law,
                     machine=machine,
-                    provider_ref=receipt.provider_ref,
-                    provider_at=receipt.provider_at,
-                    code=receipt.code,
-                    error=receipt.error,
                     late=effect.late,
                 )
             )
 
-    async def _read_replies(
-        self, conn: Connection, batch: Sequence[Pending], reading: Reading
-    ) -> None:
-        """Find the contact that each reply answers, and state what it says."""
-        replies = [
-            (pending, event)
-            for pending in batch
-            for event in pending.arrived.events
-            if isinstance(event, InboundReply)
-        ]
-        if not replies:
-            return
-        answered = await receipts.latest_to_addresses(
-            conn,
-            [
-                (each.arrived.raw.tenant_id, each.arrived.raw.account_id, self._digest(event))
-                for each, event in replies
-            ],
-        )
-        for position, (pending, event) in enumerate(replies):
-            stored = answered.get(position)
-            raw = pending.arrived.raw
-            if stored is None:
-                reading.marks.setdefault(raw.receipt_id, "unmatched")
-                continue
-            said = self._said(raw, event, stored, reading.law)
-            metrics.SENDER_REPLIES.labels(said.reading.intent).inc()
-            came = received(
-                stored.attempt,
-                "reply",
-                raw.received_at,
-                pending.arrived.traceparent,
-                word=said.reading.intent,
-            )
-            reading.facts += self._facts.replied(
-                came, said, law=reading.law, machine=reading.machine
-            )
-            reading.marks[raw.receipt_id] = "applied"
 
-    def _said(
-        self, raw: RawReceipt, reply: InboundReply, stored: StoredAttempt, law: datetime
-    ) -> Said:
-        context = str(stored.attempt.contact_id)
-        return Said(
-            reply_id=raw.receipt_id,
-            reading=self._channel.read_reply(reply.text, law.date(), reply.from_address),
-            text_sealed=self._sealer.seal(reply.text, context),
-            address_subject=address_subject(
-                self._address_key, raw.tenant_id, self._channel.name, reply.from_address
-            ),
-        )
-
-    def _digest(self, reply: InboundReply) -> str:
-        return address_digest(self._address_key, self._channel.name, reply.from_address)
+def _read_notices(batch: Sequence[Pending], reading: Reading) -> None:
+    """Tell operators what providers say of accounts: quality, limits, templates."""
+    for pending in batch:
+        raw = pending.arrived.raw
+        for event in pending.arrived.events:
+            if isinstance(event, Notice):
+                reading.marks.setdefault(raw.receipt_id, "applied")
+                metrics.SENDER_NOTICES.labels(raw.provider, event.what).inc()
+                _log.warning(
+                    "provider_notice",
+                    provider=raw.provider,
+                    account_id=raw.account_id,
+                    what=event.what,
+                    level=event.level,
+                )
 
 
 def _belongs(stored: StoredAttempt, raw: RawReceipt) -> bool:

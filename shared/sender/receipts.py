@@ -18,8 +18,9 @@ from uuid import UUID
 from shared.postgres import TRANSIENT_ERRORS, Pool, engine, outbox
 from shared.sender.batch_metrics import observe_batch
 from shared.sender.channel import Channel
+from shared.sender.pending import UNFINISHED, Pending, Reading
 from shared.sender.provider import UnreadableWebhookError, WebhookEvent
-from shared.sender.reading import UNFINISHED, Pending, Reader, Reading
+from shared.sender.reading import Reader
 from shared.sender.store import outcomes, receipts
 from shared.sender.store.claims import hot_transaction
 from shared.sender.store.receipts import RawReceipt

@@ -5,7 +5,7 @@ outbox. `decide` is pure: it says what an outcome means for the contact; `Record
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from shared.events.contact import Reason
-from shared.postgres import Pool, outbox
+from shared.postgres import Connection, Pool, outbox
 from shared.sender import attempts
 from shared.sender.attempts import N_MAX, TRIES_MAX, Attempt, State, Work
 from shared.sender.errors import ErrorKind, SendError
@@ -44,6 +44,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     work: Work
     result: SendResult | Ended
     segments: int | None = None
+
+
+Learning = Callable[[Connection, Sequence[Outcome]], Awaitable[None]]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +106,11 @@ def backoff(error: SendError, tries: int, jitter: float) -> float:
 class Recorder:
     """Writes outcomes of this process's calls."""
 
-    def __init__(self, pool: Pool, facts: Facts, owner: UUID, budget: timedelta) -> None:
+    def __init__(
+        self, pool: Pool, facts: Facts, owner: UUID, budget: timedelta, learn: Learning
+    ) -> None:
+        """`learn` hears of every batch, in its transaction (`People.learn_from_calls`)."""
+        self._learn = learn
         self._pool = pool
         self._facts = facts
         self._owner = owner
@@ -132,6 +139,7 @@ class Recorder:
                 facts += self._stated(outcome, decision, recorded, retries)
             await outcomes.wait_for_evidence(conn, unknown)
             await outcomes.retry_later(conn, retries, self._owner)
+            await self._learn(conn, batch)
             await outbox.append(conn, facts)
         self.retries_waiting += len(retries)
 

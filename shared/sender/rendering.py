@@ -50,6 +50,11 @@ def render(text: str, values: Mapping[str, str]) -> str:
         raise RenderError(msg) from None
 
 
+def names_in(text: str) -> frozenset[str]:
+    """Return the names of a text's placeholders."""
+    return frozenset(part for placeholder, part in _parsed(text) if placeholder)
+
+
 @lru_cache(maxsize=TEMPLATES_CACHED_MAX)
 def _parsed(text: str) -> tuple[Part, ...]:
     parts: list[Part] = []

@@ -6,9 +6,10 @@ the same transaction; then the events go to `receipts.Interpreter`. The signatur
 the raw bytes and the public URL; nothing else is believed before it.
 """
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -24,7 +25,7 @@ from shared.events.hold import Hold
 from shared.http.edge import TRACE_KEY, RawRoute, raw_route
 from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
-from shared.privacy import address_subject
+from shared.sender.about import webhook_operations
 from shared.sender.asking import Asking
 from shared.sender.batch_metrics import observe_batch, webhook_seconds
 from shared.sender.callbacks import Callback, Callbacks
@@ -32,11 +33,10 @@ from shared.sender.channel import Channel
 from shared.sender.credentials import Accounts
 from shared.sender.errors import CredentialError
 from shared.sender.holds import HOLD_CHANGED, Holds
+from shared.sender.people import People
 from shared.sender.provider import (
     Account,
-    InboundReply,
     Provider,
-    StatusReceipt,
     UnreadableWebhookError,
     WebhookEvent,
     WebhookRequest,
@@ -45,6 +45,7 @@ from shared.sender.store import holds as hold_store
 from shared.sender.store import receipts
 from shared.sender.store.receipts import RawReceipt
 from shared.sender.webhook_bodies import read_body
+from shared.sender.webhook_parts import answer_question, parts_of
 from shared.telemetry import logs, metrics
 
 PATH = "/webhooks/{provider}/{tenant_id}/{account_id}"
@@ -87,7 +88,7 @@ class Webhooks:
         clock: Clock,
         pool: Pool,
         holds: Holds,
-        address_key: bytes,
+        people: People,
         arrived: Callable[[Arrived], None],
         hold_placed: Callable[[], None],
         configured: Callable[[], bool],
@@ -100,7 +101,7 @@ class Webhooks:
         self._clock = clock
         self._pool = pool
         self._holds = holds
-        self._address_key = address_key
+        self._people = people
         self._arrived = arrived
         self._hold_placed = hold_placed
         self._configured = configured
@@ -109,7 +110,8 @@ class Webhooks:
 
     def route(self) -> RawRoute:
         """Return the one route; the provider's signature is its authentication."""
-        return raw_route(PATH, self.take, public=True, operation=OPERATION)
+        told = webhook_operations(self._channel)
+        return raw_route(PATH, self.take, methods=("POST", "GET"), public=True, operation=told)
 
     async def close(self) -> None:
         """Store what is in hand and take nothing more."""
@@ -122,6 +124,8 @@ class Webhooks:
     async def take(self, request: Request) -> Response:
         """Answer one webhook."""
         provider, account = self._addressed(request.path_params)
+        if request.method == "GET":
+            return answer_question(provider, account, request.query_params)
         began = time.monotonic()
         body = await read_body(request)
         webhook = WebhookRequest(
@@ -132,18 +136,21 @@ class Webhooks:
         )
         await self._asking.ask(provider, account, webhook)
         callback = self._authentic(provider, account, webhook, request)
-        arrived = self._understood(provider, account, webhook, callback)
-        arrived.traceparent = request.scope.get(TRACE_KEY)
-        if arrived.holds:
-            self._holds.remember(arrived.holds)  # obeyed before anything can go wrong
+        arrived = [
+            self._understood(provider, account, part, callback)
+            for part in parts_of(provider, webhook)
+        ]
+        for each in arrived:
+            each.traceparent = request.scope.get(TRACE_KEY)
         try:
-            new = await self._writer.submit(arrived)
+            new = await self._stored(arrived)
         except TRANSIENT_ERRORS as error:
             metrics.SENDER_WEBHOOKS.labels("not_stored").inc()
             _log.error("webhook_not_stored", error_type=type(error).__name__)
             detail = "The webhook could not be stored; send it again."
             raise Problem(503, detail=detail, headers={"Retry-After": "5"}) from error
-        metrics.SENDER_WEBHOOKS.labels("stored" if new else "repeated").inc()
+        for fresh in new:
+            metrics.SENDER_WEBHOOKS.labels("stored" if fresh else "repeated").inc()
         webhook_seconds(provider.name).observe(time.monotonic() - began)
         answer = provider.webhook_answer
         return Response(answer.body, 200, media_type=answer.content_type)
@@ -209,32 +216,17 @@ class Webhooks:
             metrics.SENDER_WEBHOOKS.labels("unreadable").inc()
             _log.error("webhook_unreadable", provider=provider.name, reason=str(error))
             events = ()
-        silenced = [each for event in events if (each := self._silenced(event)) is not None]
-        holds = [self._stop(address, reason, raw) for address, reason in silenced]
-        return Arrived(raw=raw, events=events, holds=tuple(holds))
+        return Arrived(raw=raw, events=events, holds=self._people.stops(events, raw))
 
-    def _silenced(self, event: WebhookEvent) -> tuple[str, str] | None:
-        """Return the address that wants to be left alone, and why; None when none does."""
-        if isinstance(event, InboundReply):
-            wants = event.button == "opt_out" or self._channel.is_opt_out(event.text)
-            return (event.from_address, "opted_out") if wants else None
-        if isinstance(event, StatusReceipt) and event.complained_by is not None:
-            return event.complained_by, "complained"
-        return None
-
-    def _stop(self, address: str, reason: str, raw: RawReceipt) -> Hold:
-        subject = address_subject(self._address_key, raw.tenant_id, self._channel.name, address)
-        return Hold(
-            hold_id=identities.hold_id(raw.receipt_id, "address", subject),
-            tenant_id=raw.tenant_id,
-            scope="address",
-            subject=subject,
-            reason=reason,
-            version=1,
-            state="active",
-            placed_at=raw.received_at,
-            origin=self._service,
-        )
+    async def _stored(self, arrived: Sequence[Arrived]) -> Sequence[bool]:
+        """Obey who wants to be left alone, at once; then store. Say which were new."""
+        self._holds.remember([hold for each in arrived for hold in each.holds])
+        for each in arrived:
+            if each.holds:
+                more = await self._people.stops_elsewhere(self._pool, each.events, each.raw)
+                self._holds.remember(more)
+                each.holds += more
+        return await asyncio.gather(*(self._writer.submit(each) for each in arrived))
 
     async def _store(self, batch: list[Arrived]) -> list[bool]:
         """Write a batch of webhooks and the holds in them; then let them be understood."""
@@ -242,6 +234,7 @@ class Webhooks:
         placed = [hold for each in batch for hold in each.holds]
         async with self._pool.transaction() as conn:
             new = await receipts.store(conn, [each.raw for each in batch])
+            await self._people.hear(conn, [(each.raw, each.events) for each in batch])
             if placed:
                 await hold_store.upsert(conn, placed)
                 source = f"regua/{self._service}"

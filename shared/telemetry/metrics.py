@@ -248,6 +248,9 @@ SENDER_RECEIPT_AGE_SECONDS = _seconds(
 )
 SENDER_RECEIPTS = _counter("sender_receipts", "Webhooks understood, by what became of them", "mark")
 SENDER_REPLIES = _counter("sender_replies", "Replies by intent", "intent")
+SENDER_NOTICES = _counter(
+    "sender_notices", "What providers said of accounts, not of messages", "provider", "what"
+)
 SENDER_OPT_OUTS = _counter("sender_opt_outs", "Holds placed at once because a reply said stop")
 SENDER_CONTRADICTIONS = _counter(
     "sender_contradictions",

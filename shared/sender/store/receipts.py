@@ -18,7 +18,7 @@ from shared.sender.attempts import Attempt, unpack
 
 ATTEMPT_COLUMNS = """a.contact_id, a.n, a.ends_on, a.debtor_id, a.tenant_id, a.account_id,
     a.provider, a.state, a.tries, a.not_after, a.frame, a.outcome_at, a.outcome_law,
-    a.provider_ref, a.code, a.error, a.retryable, a.reported, a.owner"""
+    a.provider_ref, a.code, a.error, a.retryable, a.reported, a.owner, a.address_digest"""
 
 STORE = """
 INSERT INTO receipt (receipt_id, received_on, received_at, tenant_id, account_id, provider,
@@ -53,6 +53,12 @@ ORDER BY a.contact_id, a.n
 FOR UPDATE OF a
 """  # noqa: S608 - a constant of ours
 
+AT_KEYS = f"""
+SELECT {ATTEMPT_COLUMNS}
+FROM unnest($1::uuid[], $2::smallint[], $3::date[]) AS k (contact_id, n, ends_on)
+JOIN attempt a ON a.contact_id = k.contact_id AND a.n = k.n AND a.ends_on = k.ends_on
+"""  # noqa: S608 - a constant of ours
+
 FIND_BY_REFERENCE = """
 SELECT a.contact_id, a.n, a.ends_on, a.provider_ref FROM attempt a
 WHERE a.provider_ref = ANY ($1::text[]) AND a.provider = $2 AND a.ends_on >= $3
@@ -83,6 +89,9 @@ JOIN LATERAL (
 """  # noqa: S608 - a constant of ours
 
 
+Place = tuple[UUID, int, date]  # contact, n, day: the key of an attempt
+
+
 class RawReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One authentic webhook; contact, n and date are there when its callback URL named them."""
 
@@ -111,6 +120,7 @@ class StoredAttempt(msgspec.Struct, kw_only=True, gc=False):
     retryable: bool
     reported: int
     owner: UUID
+    address_digest: str
 
 
 def stored_attempt(row: Row) -> StoredAttempt:
@@ -138,6 +148,7 @@ def stored_attempt(row: Row) -> StoredAttempt:
         retryable=row["retryable"],
         reported=row["reported"],
         owner=row["owner"],
+        address_digest=row["address_digest"],
     )
 
 
@@ -207,6 +218,16 @@ async def lock_attempts(
         [key[0] for key in distinct],
         [key[1] for key in distinct],
         [key[2] for key in distinct],
+    )
+    return {(row["contact_id"], row["n"]): stored_attempt(row) for row in rows}
+
+
+async def attempts_at(
+    conn: Connection, keys: Sequence[Place]
+) -> dict[tuple[UUID, int], StoredAttempt]:
+    """Return the attempts of these keys, without locking them."""
+    rows = await conn.fetch(
+        AT_KEYS, [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
     )
     return {(row["contact_id"], row["n"]): stored_attempt(row) for row in rows}
 

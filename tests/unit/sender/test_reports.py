@@ -46,6 +46,7 @@ def stored(state: State = State.ACCEPTED) -> StoredAttempt:
         retryable=False,
         reported=0,
         owner=uuid4(),
+        address_digest="d",
     )
 
 

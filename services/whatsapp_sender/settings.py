@@ -1,0 +1,17 @@
+"""Settings of the WhatsApp sender."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.sender.settings import SenderSettings
+
+
+class WhatsAppSenderSettings(SenderSettings):
+    """What every sender reads, and a port of its own."""
+
+    service_name: ClassVar[str] = "whatsapp_sender"
+
+    http_port: int = Field(
+        8085, ge=0, le=65_535, description="port the HTTP server binds; 0 takes any free one"
+    )
