@@ -12,6 +12,9 @@ class EmailSenderSettings(SenderSettings):
 
     service_name: ClassVar[str] = "email_sender"
 
+    http_port: int = Field(
+        8084, ge=0, le=65_535, description="port the HTTP server binds; 0 takes any free one"
+    )
     mail_host: str = Field(
         "127.0.0.1", description="address on which bounces and replies are taken in by SMTP"
     )
