@@ -48,7 +48,7 @@ class ScriptedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     message_sid: str
     status: str
-    code: int | None = None
+    code: int | str | None = None
 
 
 Route = Callable[[Request], "Answer | Awaitable[Answer]"]

@@ -68,7 +68,11 @@ class Voice(Protocol):
         """Whether the client hears that a message was opened."""
 
     def status(
-        self, message: Message, status: str, code: int | None, fate: Callable[[int | None], None]
+        self,
+        message: Message,
+        status: str,
+        code: int | str | None,
+        fate: Callable[[int | None], None],
     ) -> None:
         """Tell what became of a message; `fate` gets the answer."""
 

@@ -59,7 +59,7 @@ class Provider(Protocol):
     def find(self, sid: str) -> Message | None:
         """Return an accepted message by the provider's own name for it."""
 
-    def status(self, message: Message, status: str, code: int | None, fate: Fate) -> None:
+    def status(self, message: Message, status: str, code: int | str | None, fate: Fate) -> None:
         """Tell the client that `message` is now `status`; `fate` is called with the answer.
 
         `status` is queued, sent, delivered, undelivered or read, or whatever a test scripted;

@@ -6,6 +6,7 @@ answers it, so paths must not overlap.
 
 from collections.abc import Callable, Mapping
 
+from deploy.sandbox.infobip import Infobip
 from deploy.sandbox.provider import Parts, Provider
 from deploy.sandbox.twilio import Twilio
 
@@ -13,4 +14,5 @@ DEFAULT = "twilio"  # whose account is meant when a registration names no provid
 
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
     "twilio": Twilio,
+    "infobip": Infobip,
 }

@@ -16,6 +16,7 @@ import msgspec
 
 from deploy.sandbox.intake import Intake, Refused
 from deploy.sandbox.messages import Message
+from deploy.sandbox.numbers import is_fixed_line
 from deploy.sandbox.provider import Parts
 from deploy.sandbox.twilio_errors import error
 from deploy.sandbox.twilio_forms import PROVIDER, draft, parse_form, validate
@@ -120,6 +121,8 @@ class Twilio:
         validate(form)
         if (account.sid, message.from_) not in self._store.numbers:
             raise Refused(21606, message.from_)
+        if is_fixed_line(message.to):
+            raise Refused(21614, message.to)
         if message.to in _MAGIC:
             raise Refused(_MAGIC[message.to], message.to)
         if (message.from_, message.to) in self._store.opted_out:
@@ -140,7 +143,7 @@ class Twilio:
 
     # Receipts and replies.
 
-    def status(self, message: Message, status: str, code: int | None, fate: Fate) -> None:
+    def status(self, message: Message, status: str, code: int | str | None, fate: Fate) -> None:
         """Tell the message's StatusCallback."""
         account = self._store.accounts.get(message.account_id)
         if message.callback_url is None or account is None:

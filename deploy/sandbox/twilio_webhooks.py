@@ -34,7 +34,7 @@ class TwilioWebhooks:
         message: Message,
         token: str,
         status: str,
-        code: int | None,
+        code: int | str | None,
         entry: Entry,
         fate: Fate,
     ) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 import msgspec
 
 from tests.contract.providers.entry import Code, Entry
+from tests.contract.providers.infobip import INFOBIP
 from tests.contract.providers.twilio import TWILIO
 
-PROVIDERS: tuple[Entry, ...] = (TWILIO,)
+PROVIDERS: tuple[Entry, ...] = (
+    TWILIO,
+    INFOBIP,
+)
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
