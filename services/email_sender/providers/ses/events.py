@@ -63,11 +63,11 @@ SUPPRESSED = "OnAccountSuppressionList"  # a complaint of before: this mail was 
 MACHINE_AGENTS = frozenset({"Mozilla/5.0"})
 
 
-class _Recipient(msgspec.Struct):
+class _Recipient(msgspec.Struct, frozen=True):
     action: str | None = None
 
 
-class _Detail(msgspec.Struct, rename="camel"):
+class _Detail(msgspec.Struct, frozen=True, rename="camel"):
     """What the one object says that goes with an event's type; each type fills some of it."""
 
     timestamp: str | None = None
@@ -80,23 +80,23 @@ class _Detail(msgspec.Struct, rename="camel"):
     user_agent: str | None = None
 
 
-class _Preferences(msgspec.Struct, rename="camel"):
+class _Preferences(msgspec.Struct, frozen=True, rename="camel"):
     unsubscribe_all: bool = False
     topic_subscription_status: list[dict[str, str]] = []
 
 
-class _Subscription(msgspec.Struct, rename="camel"):
+class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
     new_topic_preferences: _Preferences = _Preferences()
 
 
-class _Mail(msgspec.Struct, rename="camel"):
+class _Mail(msgspec.Struct, frozen=True, rename="camel"):
     message_id: str
     source: str = ""
     destination: list[str] = []
     tags: dict[str, list[str]] = {}
 
 
-class _Record(msgspec.Struct, rename="camel"):
+class _Record(msgspec.Struct, frozen=True, rename="camel"):
     """One event record; `notification_type` is what the identity's own notifications call it."""
 
     mail: _Mail
