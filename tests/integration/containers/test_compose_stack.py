@@ -1,0 +1,93 @@
+"""What `docker compose up` starts comes up: same image folder, command, environment, rights."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.containers.conftest import Site
+
+Ran = "subprocess.CompletedProcess[str]"
+InContainer = Callable[[str, str], "subprocess.CompletedProcess[str]"]
+IMAGE_UID = "10001"
+
+
+def test_all_five_services_and_the_sandbox_are_healthy(site: Site) -> None:
+    assert set(site.serving) == {
+        "scheduler", "sms-sender", "email-sender", "whatsapp-sender", "contact-ledger", "sandbox"
+    }  # fmt: skip
+    assert all(site.containers.processes[name].alive for name in site.serving)
+
+
+def test_one_shots_ended_well(site: Site) -> None:
+    once = set(site.containers.services) - set(site.serving) - {"kafka"}
+    assert {"database", "topics", "migrate-scheduler"} < once
+    assert {site.containers.processes[name].exit_code for name in once} == {0}
+
+
+def test_services_have_no_rights_beyond_their_user(site: Site) -> None:
+    for name in site.serving:
+        status = Path(f"/proc/{site.containers.processes[name].pid}/status").read_text()
+        said = dict(line.split(":", 1) for line in status.splitlines())
+        assert said["Uid"].split() == [IMAGE_UID] * 4, name
+        assert int(said["CapEff"], 16) == int(said["CapBnd"], 16) == 0, name
+        assert said["NoNewPrivs"].strip() == "1", name
+
+
+@pytest.mark.parametrize("place", ["/app/x", "/app/services/x", "/run/secrets/x", "/x", "/etc/x"])
+def test_a_service_writes_nothing_but_its_temporary_files(
+    in_container: InContainer, place: str
+) -> None:
+    done = in_container("scheduler", f"open({place!r}, 'w')")
+    assert done.returncode != 0
+    assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
+    assert in_container("scheduler", "open('/tmp/x', 'w')").returncode == 0
+
+
+def test_no_secret_is_in_a_service_s_environment(site: Site) -> None:
+    held = [path for path in site.secrets.iterdir() if path.is_file() and path.suffix != ".env"]
+    secrets = [path.read_text().strip().encode() for path in held]
+    for name in site.serving:
+        environment = Path(f"/proc/{site.containers.processes[name].pid}/environ").read_bytes()
+        assert not [secret for secret in secrets if secret in environment], name
+
+
+def test_a_service_reads_its_own_secrets_and_no_other_s(in_container: InContainer) -> None:
+    done = in_container("contact-ledger", "import os; print(*sorted(os.listdir('/run/secrets')))")
+    others = {"identity_keys", "postgres_url_scheduler", "callback_key"}
+    mounted = in_container(
+        "contact-ledger",
+        "import os; print(*(n for n in os.listdir('/run/secrets')"
+        " if os.path.getsize('/run/secrets/' + n)))",
+    )
+    assert done.returncode == mounted.returncode == 0
+    assert "ledger_kek" in mounted.stdout.split()
+    assert not others & set(mounted.stdout.split())
+
+
+def test_the_first_key_comes_from_a_container(site: Site) -> None:
+    done = site.containers.run("scheduler", ["python", "-m", "services.scheduler", "bootstrap"])
+    assert done.stdout.startswith("platform key"), done.stderr
+
+
+def test_a_health_check_tells_a_process_that_is_gone(site: Site) -> None:
+    check = site.config["services"]["scheduler"]["healthcheck"]["test"][1:]
+    environment = dict(site.containers.container("scheduler").environment)
+    assert environment["HTTP_PORT"] == "8081"
+    nobody = ["env", "HTTP_PORT=9", *check]
+    done = site.containers.run("scheduler", nobody)
+    assert done.returncode == 1
+    assert done.stderr == "unhealthy: no answer on port 9 (ConnectionRefusedError)\n"
+
+
+def test_a_database_made_for_another_mode_is_refused(site: Site) -> None:
+    container = site.containers.container("database")
+    done = site.containers.run("database", ["env", "MODE=production", *container.command])
+    assert done.returncode == 1
+    assert "set REGUA_MODE=sandbox" in done.stderr
+
+
+def test_an_orderly_stop_ends_with_zero(site: Site) -> None:
+    assert site.containers.stop("contact-ledger") == 0
+    site.containers.start("contact-ledger")
