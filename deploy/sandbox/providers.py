@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from deploy.sandbox.infobip import Infobip
 from deploy.sandbox.provider import Parts, Provider
+from deploy.sandbox.ses import Ses
 from deploy.sandbox.twilio import Twilio
 
 DEFAULT = "twilio"  # whose account is meant when a registration names no provider
@@ -15,4 +16,5 @@ DEFAULT = "twilio"  # whose account is meant when a registration names no provid
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
     "twilio": Twilio,
     "infobip": Infobip,
+    "ses": Ses,
 }

@@ -18,6 +18,7 @@ from deploy.sandbox.provider import Parts
 from deploy.sandbox.ses_errors import error, request_id
 from deploy.sandbox.ses_notifications import Topics
 from deploy.sandbox.ses_records import Json, cause
+from deploy.sandbox.ses_replies import answer, received
 from deploy.sandbox.ses_requests import PROVIDER, SIMULATOR, draft, read, validate
 from deploy.sandbox.ses_signature import check, read_claim
 from deploy.sandbox.ses_store import DAY_QUOTA, RATE_PER_SECOND, Account, Mail, Store
@@ -111,7 +112,7 @@ class Ses:
             region=account.region,
             now=machine_now(),
         )
-        return account
+        return self._store.called(account, request.headers.get(b"host", b""))
 
     def _send(self, account: Account, request: Request) -> Answer:
         try:
@@ -181,9 +182,15 @@ class Ses:
         self._topics.publish(account, text, entry, fate)
 
     def reply(self, about: Message, text: str, intent: str | None) -> None:
-        """Let who wants silence use the mail's way out that SES tells of: a complaint."""
-        del text, intent
-        self.status(about, "Complaint", None, lambda _: None)
+        """Let the person answer by mail, to where the mail asked."""
+        account = self._store.accounts.get(about.account_id)
+        if account is None or not isinstance(about, Mail) or not account.receives:
+            return
+        written = answer(about, text, self._parts.clock.now)
+        entry = self._parts.witness.entry("inbound", PROVIDER, about)
+        entry.message_sid, entry.reply = written.sid, intent
+        record = _encoder.encode(received(about, text, account, written)).decode()
+        self._topics.publish(account, record, entry, lambda _: None)
 
 
 def _told(

@@ -211,7 +211,7 @@ class Topics:
             **fields,
         }
         envelope["Signature"] = self._notary.sign(envelope)
-        envelope["SigningCertURL"] = account.origin + self._notary.path
+        envelope["SigningCertURL"] = f"{account.origin}{self._notary.path}"
         headers = {
             "x-amz-sns-message-type": envelope["Type"],
             "x-amz-sns-message-id": envelope["MessageId"],

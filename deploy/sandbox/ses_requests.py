@@ -13,11 +13,11 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import getaddresses
-from uuid import UUID
 
 import msgspec
 
 from deploy.sandbox.intake import Refused
+from deploy.sandbox.references import named
 from deploy.sandbox.ses_store import Account, Mail, new_message_id
 from deploy.sandbox.truth import recipient_digest
 
@@ -33,41 +33,40 @@ _TAG = re.compile(r"[A-Za-z0-9_.@-]+")
 _ADDRESS = re.compile(r"[!-~]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
-_REFERENCE = re.compile(r"([0-9a-f]{32})-(\d{1,5})-(\d{8})-[0-9a-f]{16}(?:-.*)?")
 
 
-class _Text(msgspec.Struct):
+class _Text(msgspec.Struct, frozen=True):
     Data: str
     Charset: str | None = None
 
 
-class _Body(msgspec.Struct):
+class _Body(msgspec.Struct, frozen=True):
     Text: _Text | None = None
     Html: _Text | None = None
 
 
-class _Pair(msgspec.Struct):
+class _Pair(msgspec.Struct, frozen=True):
     Name: str
     Value: str
 
 
-class _Simple(msgspec.Struct):
+class _Simple(msgspec.Struct, frozen=True):
     Subject: _Text
     Body: _Body
     Headers: list[_Pair] = []
 
 
-class _Raw(msgspec.Struct):
+class _Raw(msgspec.Struct, frozen=True):
     Data: str
 
 
-class _Content(msgspec.Struct):
+class _Content(msgspec.Struct, frozen=True):
     Simple: _Simple | None = None
     Raw: _Raw | None = None
     Template: msgspec.Raw | None = None
 
 
-class _Destination(msgspec.Struct):
+class _Destination(msgspec.Struct, frozen=True):
     ToAddresses: list[str] = []
     CcAddresses: list[str] = []
     BccAddresses: list[str] = []
@@ -78,7 +77,7 @@ class _Destination(msgspec.Struct):
         return [*self.ToAddresses, *self.CcAddresses, *self.BccAddresses]
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, frozen=True):
     """The members of a SendEmail request that mean something here."""
 
     Content: _Content
@@ -122,7 +121,7 @@ def draft(asked: Asked, account: Account, *, created: datetime, seed: str) -> Ma
     """Return the mail as asked for, valid or not."""
     to = asked.recipients[0] if asked.recipients else ""
     tags = tuple([(pair.Name, pair.Value) for pair in asked.body.EmailTags])
-    contact_id, attempt = _named(dict(tags).get(REFERENCE_TAG, ""))
+    contact_id, attempt = named(dict(tags).get(REFERENCE_TAG, ""))
     text = asked.mime.get_body(("plain", "html"))
     return Mail(
         sid=new_message_id(),
@@ -269,12 +268,3 @@ def _is_verified(address: str, account: Account) -> bool:
 
 def _values(mime: EmailMessage, *names: str) -> list[str]:
     return [str(value) for name in names for value in mime.get_all(name, [])]
-
-
-def _named(reference: str) -> tuple[str | None, str | None]:
-    """Return contact and attempt of our reference, None for what is none."""
-    found = _REFERENCE.fullmatch(reference)
-    if found is None:
-        return None, None
-    contact_id = str(UUID(found[1]))
-    return contact_id, f"{contact_id}/{found[2]}"

@@ -26,9 +26,10 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An account: one access key, what it may send, and the topic its events come by.
 
     `identities` are verified domains and addresses; `origin` is how clients reach this sandbox (the
-    `base_url` of their accounts): certificates and confirmations live there. `signature_version` is
-    the topic's. `tracking` says whether opening HTML mails is told. `production` False means that
-    recipients must be verified, too. None for a rate or quota: no limit.
+    `base_url` of their accounts), for certificates and confirmations; None: as the account's latest
+    request called it. `signature_version` is the topic's. `tracking` says whether opening HTML mails
+    is told, `receives` whether mail to the account's domains is (a receipt rule). `production` False
+    means that recipients must be verified, too. None for a rate or quota: no limit.
     """
 
     access_key_id: str
@@ -37,13 +38,14 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identities: tuple[str, ...]
     configuration_sets: tuple[str, ...]
     topic_arn: str
-    origin: str
+    origin: str | None = None
     subscriptions: tuple[Subscription, ...] = ()
     session_token: str | None = None
     signature_version: str = "1"
     rate_per_second: float | None = None
     day_quota: int | None = None
     tracking: bool = True
+    receives: bool = True
     production: bool = True
     sending_enabled: bool = True
     suspended: bool = False
@@ -79,7 +81,19 @@ class Store:
         if not account.topic_arn.startswith("arn:aws:sns:"):
             msg = "topic_arn must be the ARN of a topic"
             raise ValueError(msg)
+        if account.origin is None and not all(each.confirmed for each in account.subscriptions):
+            msg = "origin is needed where an endpoint is to confirm: the base_url of the account"
+            raise ValueError(msg)
         self.accounts[account.access_key_id] = account
+
+    def called(self, account: Account, host: bytes) -> Account:
+        """Learn how clients reach the sandbox, unless the registration said so."""
+        origin = f"http://{host.decode('latin-1')}"
+        if account.origin is not None:
+            return account
+        learnt = msgspec.structs.replace(account, origin=origin)
+        self.accounts[account.access_key_id] = learnt
+        return learnt
 
 
 def new_message_id() -> str:
