@@ -15,7 +15,7 @@ import msgspec
 from services.scheduler.configuration_checks import check_delete, check_entry
 from services.scheduler.store import configuration as store
 from shared.directory import Directory
-from shared.events.configuration import ApiKey, ConfigEntry
+from shared.events.configuration import CONFIG_CHANGED, ApiKey, ConfigEntry
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import NAMESPACE, fact_id
 from shared.events.topics import PLATFORM_CONFIG
@@ -26,7 +26,6 @@ from shared.postgres.connection import Connection, Pool
 from shared.postgres.engine import now
 
 SOURCE = "regua/scheduler"
-CHANGED = "platform.config_changed.v1"
 KEY_PREFIX = "regua_"
 KEY_BYTES = 32  # 256 bits: cannot be guessed, so SHA-256 without salt is enough to store it
 EMPTY_BODY = msgspec.Raw(b"{}")
@@ -203,8 +202,8 @@ class Configuration:
 
 def _envelope(entry: ConfigEntry, law: datetime) -> Envelope:
     return Envelope(
-        id=fact_id(NAMESPACE, CHANGED, f"{entry.key}\x1f{entry.version}"),
-        type=CHANGED,
+        id=fact_id(NAMESPACE, CONFIG_CHANGED, f"{entry.key}\x1f{entry.version}"),
+        type=CONFIG_CHANGED,
         source=SOURCE,
         time=law,
         key=entry.key,

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import msgspec
 
+CONFIG_CHANGED = "config.changed.v1"  # the type of every record on platform.config.v1
+
 
 class ConfigEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry; key on the topic is `kind/tenant/id`. `body` is one of the structs below."""

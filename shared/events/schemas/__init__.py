@@ -12,14 +12,13 @@ from typing import Any
 
 import msgspec
 
-from shared.events.configuration import CONFIG_KINDS, ConfigEntry
+from shared.events.configuration import CONFIG_CHANGED, CONFIG_KINDS, ConfigEntry
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
 from shared.events.debt import DEBT_EVENT_TYPES
 from shared.events.hold import HOLD_TYPES
 
 FOLDER = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-CONFIG_ENTRY_TYPE = "config.changed.v1"
 
 Schema = dict[str, Any]
 
@@ -31,7 +30,7 @@ def event_types() -> dict[str, type[msgspec.Struct]]:
         **CONTACT_FACT_TYPES,
         **TASK_TYPES,
         **HOLD_TYPES,
-        CONFIG_ENTRY_TYPE: ConfigEntry,
+        CONFIG_CHANGED: ConfigEntry,
         **{f"config.{kind}.v1": body for kind, body in CONFIG_KINDS.items()},
     }
 
@@ -39,7 +38,7 @@ def event_types() -> dict[str, type[msgspec.Struct]]:
 def schema_of(event_type: str, shape: type[msgspec.Struct]) -> Schema:
     """Return the JSON Schema of one type; readers ignore unknown fields, so it allows them."""
     schema = msgspec.json.schema(shape)
-    _open_objects(schema)
+    open_objects(schema)
     return {"$schema": DIALECT, "$id": f"urn:regua:event:{event_type}", **schema}
 
 
@@ -122,13 +121,13 @@ def _kinds(definitions: Schema, node: Schema) -> frozenset[str]:
     return frozenset(f"{kind}:{node.get('format', '')}" for kind in listed)
 
 
-def _open_objects(node: object) -> None:
+def open_objects(node: object) -> None:
     """Drop `additionalProperties: false`: a directory ignores fields that a newer writer added."""
     if isinstance(node, dict):
         if node.get("additionalProperties") is False:
             del node["additionalProperties"]
         for value in node.values():
-            _open_objects(value)
+            open_objects(value)
     elif isinstance(node, list):
         for value in node:
-            _open_objects(value)
+            open_objects(value)

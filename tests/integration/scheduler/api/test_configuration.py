@@ -22,7 +22,7 @@ async def test_a_change_is_a_version_published_and_known_at_once(door: Doors) ->
     assert answer.json()["version"] == 2
     assert answer.headers["etag"] == '"2"'
     [(kind, entry)] = await door.facts(PLATFORM_CONFIG.name)
-    assert kind == "platform.config_changed.v1"
+    assert kind == "config.changed.v1"
     assert (entry["version"], entry["body"]["creditor_name"]) == (2, "Casa Nova")
     known = door.scheduler.directory.get("portfolio", "acme", "cards")
     assert known is not None
