@@ -76,7 +76,7 @@ class _Problem(msgspec.Struct, rename="camel"):
     """An error body: `errorCode` since version 3, `requestError` before."""
 
     error_code: str | None = None
-    request_error: msgspec.Raw | None = None
+    request_error: dict[str, object] | None = None
 
 
 class _Batch(msgspec.Struct):
