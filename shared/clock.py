@@ -61,6 +61,11 @@ class Clock:
         self._set_at = 0.0  # time.monotonic() at which `_law` and `_machine` were true
         self._newest: datetime | None = None  # machine time of the newest reading
 
+    @property
+    def sandbox(self) -> bool:
+        """Whether this process runs in sandbox mode, where law time is stepped."""
+        return self._sandbox
+
     def law_now(self) -> datetime:
         """Return law time: what windows, caps, due dates and promises are judged by."""
         if self._law is None:

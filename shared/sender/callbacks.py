@@ -64,6 +64,24 @@ class Callbacks:
             return None
         return Callback(contact_id=UUID(ids[0]), n=int(ids[1]), ends_on=date.fromisoformat(ids[2]))
 
+    def unsubscribe_url(self, attempt: Attempt) -> str:
+        """Return where a POST opts the recipient of an attempt out; it names the debtor, too.
+
+        Mails are kept for longer than attempts: then the debtor's id still says who must be left
+        alone.
+        """
+        ids = [self.reference(attempt), attempt.debtor_id.hex]
+        mine = self._seal(attempt.tenant_id, attempt.account_id, *ids)
+        path = "/".join(quote(each, safe="") for each in (attempt.tenant_id, attempt.account_id))
+        return f"{self._base}/unsubscribe/{path}/{'-'.join([*ids, mine])}"
+
+    def debtor_in(self, tenant_id: str, account_id: str, reference: str) -> UUID | None:
+        """Return the debtor that a reference of an unsubscribe URL names; None without one."""
+        rest, _, mine = reference.rpartition("-")
+        ours, _, debtor = rest.rpartition("-")
+        sealed = self._seal(tenant_id, account_id, ours, debtor)
+        return UUID(debtor) if hmac.compare_digest(mine.encode(), sealed.encode()) else None
+
     def public(self, path: str, query: str) -> str:
         """Return the public URL of a request to this service, as the provider wrote it."""
         return f"{self._base}{path}?{query}" if query else f"{self._base}{path}"

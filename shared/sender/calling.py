@@ -115,6 +115,8 @@ class Caller:
             callback_url=self._callbacks.url(call.attempt),
             validity_seconds=max(1, int(left.total_seconds())),
             reference=self._callbacks.reference(call.attempt),
+            unsubscribe_url=self._callbacks.unsubscribe_url(call.attempt),
+            sandbox=self._clock.sandbox,
         )
         began = time.monotonic()
         try:

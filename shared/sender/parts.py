@@ -32,6 +32,7 @@ from shared.sender.channel import Channel
 from shared.sender.composing import Composer
 from shared.sender.credentials import Accounts
 from shared.sender.deliver import Deliverer
+from shared.sender.doors import Surroundings
 from shared.sender.endings import ABANDONED_GRACE_SECONDS, Closer, Retries, Sweeper, Upkeep
 from shared.sender.facts import Facts
 from shared.sender.feed import TaskFeed
@@ -86,6 +87,17 @@ class Sender:
         self._make_kafka()
         self._make_delivery(client)
         self._make_returns(client)
+        self.doors = tuple(
+            channel.doors(
+                Surroundings(
+                    settings=settings,
+                    directory=self.directory,
+                    callbacks=self.callbacks,
+                    receive=self.webhooks.receive,
+                    configured=self.config_reader.caught_up.is_set,
+                )
+            )
+        )
 
     def parts(self) -> Parts:
         """Return whom progress asks."""
@@ -159,7 +171,7 @@ class Sender:
             call_budget=self.call_budget,
         )
         throttle = Throttle(self.pool)
-        self.people = People(self.channel, self.address_key, self.channel.service)
+        self.people = People(self.channel, self.address_key, self.channel.service, self.callbacks)
         self.recorder = Recorder(
             self.pool, self.facts, self.owner, self.call_budget, self.people.learn_from_calls
         )

@@ -96,7 +96,8 @@ class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
     `error` is set on negative reports; `provider_word` keeps the provider's own status;
     `our_reference` is `Sending.reference` where the report carries it. `complained_by` is the
-    address of a person who reported the message as unwanted: as good as an opt-out.
+    address of a person who reported the message as unwanted: as good as an opt-out; empty: whoever
+    the message named by `our_reference` went to.
     `other_addresses` are names of the recipient; `category` and `billable` say how the provider
     charges the message.
     """
@@ -116,6 +117,8 @@ class StatusReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 class InboundReply(msgspec.Struct, frozen=True, kw_only=True):
     """A message from a person: who wrote (their address), to which sender, and what.
+
+    `from_address` is empty when only the message that is answered tells who it was.
 
     `button` is the kind of button that was pressed (`Button.kind`), `our_reference` the contact
     that the reply itself names, as the adapter put it into the message, `answers` the provider's
@@ -179,6 +182,14 @@ class Batching(Protocol):
 
     def split(self, body: bytes) -> Sequence[bytes]:
         """Return one body per event, the same bytes whenever it comes; raise as `read_webhook`."""
+
+
+@runtime_checkable
+class KeepsConnections(Protocol):
+    """A provider that is no HTTP one and keeps connections of its own, bounded."""
+
+    async def close(self) -> None:
+        """Close them; calls that run are not waited for."""
 
 
 class UnreadableWebhookError(ValueError):

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from shared.postgres import TRANSIENT_ERRORS, Pool, engine, outbox
 from shared.sender.batch_metrics import observe_batch
-from shared.sender.channel import Channel
+from shared.sender.channel import Channel, events_in
 from shared.sender.pending import UNFINISHED, Pending, Reading
 from shared.sender.provider import UnreadableWebhookError, WebhookEvent
 from shared.sender.reading import Reader
@@ -169,7 +169,7 @@ class Interpreter:
         if provider is None:
             return ()
         try:
-            return tuple(provider.read_webhook(raw.body))
+            return events_in(self._channel, provider, raw.body)
         except UnreadableWebhookError:
             return ()
 

@@ -8,7 +8,7 @@ configuration and holds are there. It all stops in reverse: tasks first, receipt
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -27,8 +27,10 @@ from shared.runtime import EXIT_CANNOT_START, CannotStart, Service
 from shared.sender.about import about
 from shared.sender.calls import new_client
 from shared.sender.channel import Channel
+from shared.sender.doors import Door
 from shared.sender.parts import Sender
 from shared.sender.progress import progress
+from shared.sender.provider import KeepsConnections, Provider
 from shared.sender.settings import SenderSettings
 from shared.sender.webhooks import Webhooks
 
@@ -82,6 +84,7 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
         ),
         aiohttp.ClientSession.close,
     )
+    await service.open("providers", _made(channel.providers.values), close_providers)
     sender = Sender(channel, settings, pool, client)
     await sender.clock.start(pool)
     await sender.upkeep.once()
@@ -89,6 +92,8 @@ async def assemble(service: Service, channel: Channel[Any], settings: SenderSett
     # Closed after the server: whatever it has taken in is stored.
     await service.open("webhooks", _made(lambda: sender.webhooks), Webhooks.close)
     await service.open("http", HttpServer.start(app, settings), HttpServer.stop)
+    for door in sender.doors:
+        await service.open(door.name, _opened(door), Door.stop)
     service.add("clock", lambda stop: sender.clock.run(pool, stop))
     await _connect(service, sender)
     await _follow(service, sender)
@@ -109,7 +114,7 @@ def application(sender: Sender, readiness: Callable[[], Mapping[str, bool]]) -> 
         settings=settings,
         auth=sender.directory,
         machine_now=sender.clock.machine_now,
-        routers=[sender.webhooks.route()],
+        routers=[sender.webhooks.route(), *(r for door in sender.doors for r in door.routes())],
         readiness=readiness,
         progress=lambda: progress(sender.parts()),
         about=about(sender.channel, type(settings).model_fields["http_port"].default),
@@ -181,6 +186,18 @@ def _until_stopped(
             ending.cancel()
 
     return loop
+
+
+async def _opened(door: Door) -> Door:
+    await door.start()
+    return door
+
+
+async def close_providers(providers: Iterable[Provider[Any]]) -> None:
+    """Close what providers keep open besides the process's HTTP client."""
+    for provider in providers:
+        if isinstance(provider, KeepsConnections):
+            await provider.close()
 
 
 async def _started(producer: Producer) -> Producer:

@@ -29,7 +29,7 @@ from shared.sender.about import webhook_operations
 from shared.sender.asking import Asking
 from shared.sender.batch_metrics import observe_batch, webhook_seconds
 from shared.sender.callbacks import Callback, Callbacks
-from shared.sender.channel import Channel
+from shared.sender.channel import Channel, events_in
 from shared.sender.credentials import Accounts
 from shared.sender.errors import CredentialError
 from shared.sender.holds import HOLD_CHANGED, Holds
@@ -51,17 +51,6 @@ from shared.telemetry import logs, metrics
 PATH = "/webhooks/{provider}/{tenant_id}/{account_id}"
 LINGER_MS = 5.0  # while busy only: fewer commits, and the answer still comes well within 50 ms
 STORED_AT_ONCE_MAX = 500  # webhooks of one commit
-OPERATION = {
-    "summary": "Delivery receipts and replies from a provider, signed by it",
-    "tags": ["webhooks"],
-    "responses": {
-        "200": {"description": "stored"},
-        "403": {"description": "the signature is wrong"},
-        "404": {"description": "no such account"},
-        "413": {"description": "larger than 256 KiB"},
-        "503": {"description": "not stored: send it again"},
-    },
-}
 
 _log = logs.get_logger(__name__)
 
@@ -155,6 +144,21 @@ class Webhooks:
         answer = provider.webhook_answer
         return Response(answer.body, 200, media_type=answer.content_type)
 
+    async def receive(self, account: Account, webhook: WebhookRequest) -> bool:
+        """Take in what came by another door of the channel, proved there; say whether it is new.
+
+        Raises the database's passing errors: nothing was stored, and it must come again.
+        """
+        provider = self._channel.providers[account.settings.provider]
+        arrived = self._understood(provider, account, webhook, None)
+        try:
+            (new,) = await self._stored([arrived])
+        except TRANSIENT_ERRORS:
+            metrics.SENDER_WEBHOOKS.labels("not_stored").inc()
+            raise
+        metrics.SENDER_WEBHOOKS.labels("stored" if new else "repeated").inc()
+        return new
+
     def _addressed(self, path: Mapping[str, Any]) -> tuple[Provider[Any], Account]:
         provider = self._channel.providers.get(path["provider"])
         try:
@@ -211,7 +215,7 @@ class Webhooks:
             body=webhook.body,
         )
         try:
-            events = tuple(provider.read_webhook(webhook.body))
+            events = events_in(self._channel, provider, webhook.body)
         except UnreadableWebhookError as error:
             metrics.SENDER_WEBHOOKS.labels("unreadable").inc()
             _log.error("webhook_unreadable", provider=provider.name, reason=str(error))
@@ -222,10 +226,9 @@ class Webhooks:
         """Obey who wants to be left alone, at once; then store. Say which were new."""
         self._holds.remember([hold for each in arrived for hold in each.holds])
         for each in arrived:
-            if each.holds:
-                more = await self._people.stops_elsewhere(self._pool, each.events, each.raw)
-                self._holds.remember(more)
-                each.holds += more
+            more = await self._people.stops_elsewhere(self._pool, each.events, each.raw)
+            self._holds.remember(more)
+            each.holds += more
         return await asyncio.gather(*(self._writer.submit(each) for each in arrived))
 
     async def _store(self, batch: list[Arrived]) -> list[bool]:
