@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from deploy.documents.blocks import BadBlock, blocks, documents, renewed
+from deploy.documents.files import FOLDER, files
 from deploy.documents.tables import TABLES, declared_metrics
 from shared.events.topics import TOPICS
 from tests.support.tree import ROOT, relative, services
 
 DOCUMENTS = tuple(documents())
+FILES = files()
 PARTS_OF_A_SERVICE = ("**In**", "**Out**", "## Tables", "## Settings", "## When it fails")
 FAILURE_MODES = 3
 LINK = re.compile(r"\]\((?P<target>[^)\s#]+)(?:#[^)]*)?\)")
@@ -27,6 +29,15 @@ def by_name(path: Path) -> str:
 def test_generated_tables_are_current(path: Path) -> None:
     text = path.read_text()
     assert renewed(text, TABLES) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("path", FILES, ids=by_name)
+def test_generated_files_are_current(path: Path) -> None:
+    assert path.read_text() == FILES[path], "run `make docs`"
+
+
+def test_no_generated_file_is_left_behind() -> None:
+    assert {path for path in FOLDER.rglob("*") if path.is_file()} == FILES.keys()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=by_name)
