@@ -26,10 +26,11 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An account: one access key, what it may send, and the topic its events come by.
 
     `identities` are verified domains and addresses; `origin` is how clients reach this sandbox (the
-    `base_url` of their accounts), for certificates and confirmations; None: as the account's latest
-    request called it. `signature_version` is the topic's. `tracking` says whether opening HTML mails
-    is told, `receives` whether mail to the account's domains is (a receipt rule). `production` False
-    means that recipients must be verified, too. None for a rate or quota: no limit.
+    `base_url` of their accounts), for certificates and confirmations; None: as the latest request
+    of the account called it. `signature_version` is the topic's. `tracking` says whether opening an
+    HTML mail is told, `receives` whether mail to the account's domains is (a receipt rule).
+    `production` False means that recipients must be verified, too. None for a rate or quota: no
+    limit.
     """
 
     access_key_id: str
