@@ -63,7 +63,7 @@ class _Raw(msgspec.Struct, frozen=True):
 class _Content(msgspec.Struct, frozen=True):
     Simple: _Simple | None = None
     Raw: _Raw | None = None
-    Template: msgspec.Raw | None = None
+    Template: dict[str, object] | None = None
 
 
 class _Destination(msgspec.Struct, frozen=True):
