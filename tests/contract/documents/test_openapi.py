@@ -19,7 +19,7 @@ DOCUMENTS: dict[str, Json] = {
     name: json.loads(openapi_path(name).read_text()) for name in openapi.APPLICATIONS
 }
 OPEN = {"health_live", "health_ready", "health_startup", "read_metrics"}
-SIGNED = "/webhooks/"
+ASKED = ("scheduler", "contact_ledger")  # by clients; the senders' callers are providers
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
@@ -92,7 +92,7 @@ def test_operations_have_names_of_their_own(service: str) -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("service", ["scheduler", "contact_ledger"])
+@pytest.mark.parametrize("service", ASKED)
 def test_examples_fit_what_they_are_examples_of(service: str) -> None:
     document = DOCUMENTS[service]
     found = 0
@@ -107,9 +107,9 @@ def test_examples_fit_what_they_are_examples_of(service: str) -> None:
 def test_every_json_body_that_a_client_posts_has_an_example() -> None:
     missing = [
         place
-        for name, document in DOCUMENTS.items()
-        for place, media in bodies(document)
-        if SIGNED not in place and not media.get("examples")
+        for name in ASKED
+        for place, media in bodies(DOCUMENTS[name])
+        if not media.get("examples")
     ]
     assert not missing
 
