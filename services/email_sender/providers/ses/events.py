@@ -1,17 +1,21 @@
 """What SES tells about a mail, in our words.
 
 In: an event record, as a configuration set publishes it (or an identity's notification, which has
-the same shape but carries no tags). Out: receipts and opt-outs. A word that is not known moves
-nothing and is kept. A transient bounce is final, too: SES gives up before it tells; but the mail
-may be fine, for out-of-office answers are told like this, so a delivery told later still counts.
+the same shape but carries no tags), or a mail that a receipt rule passes on. Out: receipts, replies
+and opt-outs. A word that is not known moves nothing and is kept. A transient bounce is final, too:
+SES gives up before it tells; but the mail may be fine, for out-of-office answers are told like
+this, so a delivery told later still counts.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
+from services.email_sender.returns import read_own, stored_mail
 from shared.events.states import ContactState
 from shared.sender.errors import ErrorKind
 from shared.sender.provider import (
@@ -89,6 +93,17 @@ class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
     new_topic_preferences: _Preferences = _Preferences()
 
 
+class _Action(msgspec.Struct, frozen=True):
+    encoding: str = "UTF8"
+
+
+class _Receipt(msgspec.Struct, frozen=True):
+    """How a mail was received, where SES receives mail for us."""
+
+    recipients: list[str] = []
+    action: _Action = _Action()
+
+
 class _Mail(msgspec.Struct, frozen=True, rename="camel"):
     message_id: str
     source: str = ""
@@ -109,6 +124,8 @@ class _Record(msgspec.Struct, frozen=True, rename="camel"):
     open: _Detail = _Detail()
     click: _Detail = _Detail()
     subscription: _Subscription = _Subscription()
+    receipt: _Receipt = _Receipt()
+    content: str | None = None
 
     @property
     def kind(self) -> str:
@@ -147,6 +164,8 @@ def read_record(text: str) -> Sequence[WebhookEvent]:
     if _REFERENCE.fullmatch(record.mail.message_id) is None or not record.kind:
         msg = "an event record without a readable messageId and type"
         raise UnreadableWebhookError(msg)
+    if record.kind == "Received":
+        return _received(record)
     if record.kind == "Subscription":
         return _subscription(record)
     return (_receipt(record),)
@@ -208,6 +227,22 @@ def _subscription(record: _Record) -> Sequence[WebhookEvent]:
             our_reference=record.our_reference,
         ),
     )
+
+
+def _received(record: _Record) -> Sequence[WebhookEvent]:
+    """Read a mail that a receipt rule passed on: an answer, or a report of another mail system."""
+    recipients = record.receipt.recipients
+    if record.content is None or len(recipients) != 1:
+        msg = "a received mail without its content or its one recipient (is the action SNS?)"
+        raise UnreadableWebhookError(msg)
+    content = record.content.encode()
+    if record.receipt.action.encoding == "BASE64":
+        try:
+            content = base64.b64decode(content)
+        except binascii.Error as error:
+            msg = "a received mail whose content is no base64"
+            raise UnreadableWebhookError(msg) from error
+    return read_own(stored_mail(record.mail.source, recipients[0], content)) or ()
 
 
 def _addressee(record: _Record) -> str | None:
