@@ -26,8 +26,8 @@ from deploy.sandbox.messages import Kept, Message
 from deploy.sandbox.numbers import is_fixed_line
 from deploy.sandbox.provider import Parts
 from deploy.sandbox.references import named
+from deploy.sandbox.segments import segments
 from deploy.sandbox.truth import recipient_digest
-from deploy.sandbox.twilio_store import segments
 from deploy.sandbox.webhooks import Fate
 from deploy.sandbox.wire import Answer, Request
 

@@ -14,18 +14,10 @@ from email.utils import format_datetime
 import msgspec
 
 from deploy.sandbox.messages import Kept, Message
+from deploy.sandbox.segments import segments
 
 API_VERSION = "2010-04-01"
 ACCOUNTS_MAX = 1_000
-
-# The GSM 03.38 alphabet decides whether a text travels in 7 or 16 bits per character.
-_GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_TWO = frozenset("^{}\\[~]|€")  # these take two places
-GSM_SINGLE, GSM_PART = 160, 153
-WIDE_SINGLE, WIDE_PART = 70, 67
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,15 +81,6 @@ class Store:
 def new_sid(prefix: str = "SM") -> str:
     """Return a fresh resource SID."""
     return prefix + secrets.token_hex(16)
-
-
-def segments(body: str) -> int:
-    """Return how many parts the carrier needs for `body`."""
-    if all(letter in _GSM or letter in _GSM_TWO for letter in body):
-        places = len(body) + sum(letter in _GSM_TWO for letter in body)
-        return 1 if places <= GSM_SINGLE else -(-places // GSM_PART)
-    places = len(body.encode("utf-16-le")) // 2
-    return 1 if places <= WIDE_SINGLE else -(-places // WIDE_PART)
 
 
 def resource(message: Message) -> dict[str, object]:

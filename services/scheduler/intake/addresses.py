@@ -16,6 +16,19 @@ PHONES_CACHED_MAX = 4096  # a client that repeats itself repeats itself soon
 PHONE_CHANNELS = frozenset({"sms", "whatsapp", "voice"})
 REPEATED_DIGIT_CHARS_MIN = 3  # "000", "111.111.111-11": placeholders that would merge strangers
 
+# What certainly takes no text message. Where a plan does not tell (North America), it may.
+_TEXTLESS = frozenset(
+    {
+        phonenumbers.PhoneNumberType.FIXED_LINE,
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.PAGER,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    }
+)
+
 # Only what people write in phone numbers; anything else (zero-width marks, letters) is a mistake.
 _PHONE = re.compile(r"\+?[0-9 ().\-/]{3,40}")
 # Unquoted local parts only: what every mail system we know of accepts.
@@ -24,6 +37,18 @@ _EMAIL = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 )
 _DOCUMENT = re.compile(r"[0-9A-Za-z./\- ]+")
+
+
+def contact_address(channel: str, address: str, *, country: str | None, field: str) -> str:
+    """Return the canonical address of somebody to be written to; refuse what cannot be reached."""
+    canonical = canonical_address(channel, address, country=country, field=field)
+    if channel == "sms" and _takes_no_text(canonical):
+        raise wrong(
+            field,
+            "not a mobile number: text messages do not reach it",
+            "send a mobile number, or this one with the channel voice",
+        )
+    return canonical
 
 
 def canonical_address(channel: str, address: str, *, country: str | None, field: str) -> str:
@@ -54,6 +79,11 @@ def _e164(text: str, country: str | None) -> str | None:
     if not phonenumbers.is_valid_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=PHONES_CACHED_MAX)
+def _takes_no_text(number: str) -> bool:
+    return phonenumbers.number_type(phonenumbers.parse(number)) in _TEXTLESS
 
 
 def email(text: str, *, field: str) -> str:

@@ -53,7 +53,7 @@ def _place(place: shapes.PlaceShape, path: str) -> debt.Place:
 def _point(point: shapes.ContactPointShape, country: str | None, path: str) -> debt.ContactPoint:
     return debt.ContactPoint(
         channel=point.channel,
-        address=addresses.canonical_address(
+        address=addresses.contact_address(
             point.channel, point.address, country=country, field=f"{path}.address"
         ),
         verified=point.verified,

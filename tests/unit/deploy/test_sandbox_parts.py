@@ -13,10 +13,10 @@ from deploy.sandbox.behaviour import SILENT_DEBTORS, Profile, ProfileError
 from deploy.sandbox.debtors import receipts
 from deploy.sandbox.faults import Fault, FaultError, FaultScript, Match
 from deploy.sandbox.schedule import Schedule
+from deploy.sandbox.segments import segments
 from deploy.sandbox.truth import Entry, TruthLog, TruthLostError, recipient_digest
 from deploy.sandbox.twilio_forms import parse_form
 from deploy.sandbox.twilio_signature import sign
-from deploy.sandbox.twilio_store import segments
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.sandbox.segments import segments as sandbox_segments
 from services.sms_sender.message import compose, segments_of
 from shared.events.configuration import Template
 from shared.sender.errors import RenderError
@@ -31,6 +32,43 @@ from tests.support.contacts import a_task
 )
 def test_segments(text: str, segments: int) -> None:
     assert segments_of(text) == segments
+
+
+# Counted by Twilio's published calculator (sms-segments-calculator), which shares no code with us.
+COUNTED_ELSEWHERE = (
+    ("Ж" * 70, 1),
+    ("Ж" * 71, 2),
+    ("Ж" * 134, 2),
+    ("Ж" * 135, 3),
+    ("你好" * 33 + "你", 1),
+    ("你好" * 67, 2),
+    ("你好" * 67 + "你", 3),
+    ("سداد" * 17 + "سد", 1),
+    ("ऋण" * 36, 2),
+    ("ã" * 66 + "👍" + "ã" * 3, 2),
+    ("ã" * 66 + "👍" + "ã" * 66 + "x", 3),
+    ("ã" * 66 + "👍" + "ã" * 64 + "👍" + "x", 3),
+    ("👨‍👩‍👧" * 8, 1),
+    ("👨‍👩‍👧" * 9, 2),
+    ("🇧🇷" * 17, 1),
+    ("🇧🇷" * 18, 2),
+    ("e\u0301" * 35, 1),
+    ("e\u0301" * 36, 2),
+    ("a" * 152 + "€" + "a" * 152, 3),
+    ("ΔΦΓΛΩΠΨΣΘΞ" * 16, 1),  # Greek capitals are in the GSM alphabet
+    ("δ" * 71, 2),  # small ones are not
+    ("a" * 70 + "—", 2),
+    ("\f" * 80, 1),
+    ("ç" * 71, 2),
+    ("Ç" * 160, 1),
+    ("Olá João, sua dívida de R$ 1.234,56 — pague até amanhã 👍", 1),
+)
+
+
+@pytest.mark.parametrize(("text", "segments"), COUNTED_ELSEWHERE)
+def test_segments_of_any_script_are_counted_as_elsewhere(text: str, segments: int) -> None:
+    assert segments_of(text) == segments
+    assert sandbox_segments(text) == segments  # the provider bills what we count
 
 
 def test_placeholders_are_filled_and_values_are_only_text() -> None:
