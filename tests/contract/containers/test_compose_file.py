@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from deploy.containers import health, keys
-from deploy.local import servers
+from deploy.local import contained
 from shared.secret_files import FILE_SUFFIX
 from shared.settings import ServiceSettings, describe
 from tests.support import compose
@@ -72,8 +72,8 @@ def test_images_are_pinned_to_a_version(containers: dict[str, Json]) -> None:
 
 
 def test_containers_of_tests_are_those_of_the_compose_file(containers: dict[str, Json]) -> None:
-    assert containers["postgres"]["image"] == servers.POSTGRES_IMAGE
-    assert containers["kafka"]["image"] == servers.KAFKA_IMAGE
+    assert containers["postgres"]["image"] == contained.POSTGRES_IMAGE
+    assert containers["kafka"]["image"] == contained.KAFKA_IMAGE
 
 
 def test_ports_are_bound_to_this_machine_alone(containers: dict[str, Json]) -> None:
