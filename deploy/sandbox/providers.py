@@ -7,6 +7,7 @@ answers it, so paths must not overlap.
 from collections.abc import Callable, Mapping
 
 from deploy.sandbox.infobip import Infobip
+from deploy.sandbox.meta import Meta
 from deploy.sandbox.provider import Parts, Provider
 from deploy.sandbox.ses import Ses
 from deploy.sandbox.twilio import Twilio
@@ -16,5 +17,6 @@ DEFAULT = "twilio"  # whose account is meant when a registration names no provid
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
     "twilio": Twilio,
     "infobip": Infobip,
+    "meta": Meta,
     "ses": Ses,
 }

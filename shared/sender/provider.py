@@ -75,6 +75,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     provider_ref: str
     other_addresses: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Name the message, never the person."""
+        return f"Accepted({self.provider_ref})"
+
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """Certain: the provider did not take the message."""

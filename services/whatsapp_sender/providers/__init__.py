@@ -1,1 +1,1 @@
-"""SMS providers, one file each."""
+"""WhatsApp providers, one module each."""

@@ -10,10 +10,11 @@ import msgspec
 
 from tests.contract.providers.entry import Code, Entry
 from tests.contract.providers.infobip import INFOBIP
+from tests.contract.providers.meta import META
 from tests.contract.providers.ses import SES
 from tests.contract.providers.twilio import TWILIO
 
-PROVIDERS: tuple[Entry, ...] = (TWILIO, INFOBIP, SES)
+PROVIDERS: tuple[Entry, ...] = (TWILIO, INFOBIP, SES, META)
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,6 @@ from shared.sender.provider import Accepted, Refused, SendResult, Unknown
 
 OK_FIRST, OK_LAST = 200, 299
 BAD_FIRST, BAD_LAST = 400, 499
-SERVER_FIRST = 500
 AMBIGUOUS_4XX = frozenset({408, 425})  # the server gave up on the request: who knows how far it got
 USAGE_HEADER = "X-Business-Use-Case-Usage"
 USAGE_CHARS_MAX = 10_000
@@ -43,6 +42,7 @@ class _Success(msgspec.Struct):
 
 class _Error(msgspec.Struct):
     code: int
+    error_subcode: int | None = None
 
 
 class _Failure(msgspec.Struct):
@@ -62,12 +62,15 @@ def read_send_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Se
     if status < BAD_FIRST or status in AMBIGUOUS_4XX:
         return Unknown(why=f"status_{status}")
     try:
-        code = msgspec.json.decode(body, type=_Failure).error.code
+        error = msgspec.json.decode(body, type=_Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _wordless(status, headers)
+    code = error.code
     if status > BAD_LAST and code not in codes.CERTAIN_AT_5XX:
         return Unknown(why=f"status_{status}")
     kind = codes.kind_of(code)
+    if error.error_subcode == codes.OBJECT_MISSING:
+        kind = ErrorKind.ACCOUNT_SETTINGS
     if kind is ErrorKind.REJECTED:
         kind = codes.KIND_OF_STATUS.get(status, kind)
     wait = _wait(kind, headers)

@@ -46,6 +46,8 @@ KIND_OF_STATUS = {
 # Meta answers some refusals with 500; the words in the body make these certain all the same.
 CERTAIN_AT_5XX = frozenset({3, 131045, 131057, 133000, 133004})
 
+OBJECT_MISSING = 33  # subcode: no number of this id, or the token does not reach it
+
 WAIT_SECONDS: dict[int, float] = {
     131056: 6.0,  # one message in six seconds to the same person
     131048: 900.0,  # too many blocked or reported it: quality needs time, not another try
