@@ -94,7 +94,7 @@ def _choice(account_id: str, sandbox_url: str) -> Choice:
         ladder_id=ladder_id,
         ladder=_text("ladders", ladder_id),
         packs={pack: _text("packs", pack) for pack in PACKS[account_id]},
-        sender=msgspec.structs.replace(sender, provider=PROVIDERS[account_id]),
+        senders=[msgspec.structs.replace(sender, provider=PROVIDERS[account_id])],
     )
 
 

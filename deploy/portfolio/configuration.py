@@ -11,72 +11,35 @@ from typing import Any
 import msgspec
 import yaml
 
+from deploy.portfolio import templates
 from deploy.portfolio.debtors import BRAZIL, UNITED_STATES, LadderStep, Market
 
 RATE_PER_SECOND = 2_000.0  # the sandbox takes more; a real number takes far less
-# The stages that ladders name, mildest first: a debt's stage is an index into them.
-STAGES = ("reminder", "notice", "extrajudicial", "bureau", "judicial")
-TEXTS: Mapping[str, Mapping[str, str]] = {
-    "before": {
-        "pt-BR": "Olá {first_name}, aqui é {creditor_name}. Seu pagamento de {amount} vence em "
-        "{due_date}. {opt_out}",
-        "en-US": "Hello {first_name}, this is {creditor_name}. Your payment of {amount} is due "
-        "{due_date}. {opt_out}",
-        "es": "Hola {first_name}, le escribe {creditor_name}. Su pago de {amount} vence el "
-        "{due_date}. {opt_out}",
-    },
-    "reminder": {
-        "pt-BR": "{first_name}, ainda não localizamos o pagamento de {amount}, vencido em "
-        "{due_date}. Responda com o dia em que pode pagar. {creditor_name}. {opt_out}",
-        "en-US": "{first_name}, we have not found your payment of {amount}, due {due_date}. Reply "
-        "with the day you can pay. {creditor_name}, a debt collector. {opt_out}",
-        "es": "{first_name}, aún no encontramos su pago de {amount}, vencido el {due_date}. "
-        "Responda con el día en que puede pagar. {creditor_name}, cobrador de deudas. {opt_out}",
-    },
-    "validation": {
-        "pt-BR": "{first_name}, {creditor_name} cobra {amount}, vencido em {due_date}. Para "
-        "contestar ou conferir: {creditor_contact}. {opt_out}",
-        "en-US": "{first_name}, this is {creditor_name}, a debt collector. You owe {amount}, due "
-        "{due_date}. To dispute it or see the details: {creditor_contact}. {opt_out}",
-        "es": "{first_name}, somos {creditor_name}, cobrador de deudas. Debe {amount}, vencido el "
-        "{due_date}. Para disputarlo o ver los detalles: {creditor_contact}. {opt_out}",
-    },
-    "notice": {
-        "pt-BR": "{first_name}, seu débito de {amount} com {creditor_name} está há {days_past_due} "
-        "dias em aberto. Negocie em {creditor_contact} ou responda esta mensagem. {opt_out}",
-        "en-US": "{first_name}, your debt of {amount} with {creditor_name} is {days_past_due} days "
-        "past due. Options: {creditor_contact} or reply here. From a debt collector. {opt_out}",
-        "es": "{first_name}, su deuda de {amount} con {creditor_name} lleva {days_past_due} días "
-        "vencida. Opciones: {creditor_contact} o responda aquí. De un cobrador. {opt_out}",
-    },
-    "formal": {
-        "pt-BR": "Aviso a {first_name}: {amount} devidos a {creditor_name} desde {due_date}. Sem "
-        "acordo, seguem as etapas previstas em contrato. {creditor_contact} {opt_out}",
-        "en-US": "Notice to {first_name}: {amount} owed to {creditor_name} since {due_date}. "
-        "Options remain open: {creditor_contact}. From a debt collector. {opt_out}",
-        "es": "Aviso a {first_name}: {amount} adeudados a {creditor_name} desde {due_date}. "
-        "Quedan opciones: {creditor_contact}. De un cobrador de deudas. {opt_out}",
-    },
-}
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """One account as the sandbox knows it, and the references to its secrets."""
+    """One account as the sandbox knows it, and the references to its secrets.
+
+    `number` is what the channel sends from: a phone number, or a mailbox.
+    """
 
     account_id: str
     number: str
     base_url: str
     credentials: Mapping[str, str]
     provider: str = "twilio"
+    channel: str = "sms"
+    options: Mapping[str, str] = {}
+    pair_rate_per_minute: float | None = None
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What one portfolio runs on: its ladder (id and text), packs (id to text) and sender."""
+    """What one portfolio runs on: a ladder (id, text), packs (id to text), a sender per channel."""
 
     ladder_id: str
     ladder: str
     packs: Mapping[str, str]
-    sender: Sender
+    senders: Sequence[Sender]
 
 
 Entry = tuple[str, str, dict[str, Any]]
@@ -87,7 +50,8 @@ def entries(*, tenant_id: str, brazil: Choice, united_states: Choice) -> Iterato
     yield "tenant", tenant_id, {"name": "Sample Collections"}
     choices = ((BRAZIL, brazil), (UNITED_STATES, united_states))
     for market, choice in choices:
-        yield "account", choice.sender.account_id, _account(market, choice.sender)
+        for sender in choice.senders:
+            yield "account", sender.account_id, _account(market, sender)
     seen: set[tuple[str, str]] = set()
     for _, choice in choices:
         for entry in _documents(choice):
@@ -104,8 +68,8 @@ def steps_of(ladder: str) -> list[LadderStep]:
         LadderStep(
             key=step["key"],
             offset_days=step["offset_days"],
-            stage=_stage(step),
-            channel=_channels(step)[0],
+            stage=templates.stage_of(step),
+            channel=_past_channel(step),
         )
         for step in _steps(ladder)
     ]
@@ -115,36 +79,15 @@ def steps_of(ladder: str) -> list[LadderStep]:
 def _documents(choice: Choice) -> Iterator[Entry]:
     for step in _steps(choice.ladder):
         for channel, template_id in step.get("templates", {}).items():
-            yield "template", template_id, _template(template_id, channel, step)
+            yield "template", template_id, templates.template(template_id, channel, step)
     for pack_id, text in choice.packs.items():
         yield "pack", pack_id, {"text": text}
     yield "ladder", choice.ladder_id, {"text": choice.ladder}
 
 
-def _template(template_id: str, channel: str, step: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "channel": channel,
-        "content_class": step.get("content_class", "utility"),
-        "texts": dict(TEXTS[_tone(template_id, step)]),
-        "tone": "neutral",
-    }
-
-
-def _tone(template_id: str, step: Mapping[str, Any]) -> str:
-    if "validation" in template_id:
-        return "validation"
-    if step["offset_days"] < 0:
-        return "before"
-    return ("reminder", "notice", "formal")[min(_stage(step), 2)]
-
-
-def _stage(step: Mapping[str, Any]) -> int:
-    return STAGES.index(step["stage"])
-
-
 def _account(market: Market, sender: Sender) -> dict[str, Any]:
-    return {
-        "channel": "sms",
+    body = {
+        "channel": sender.channel,
         "provider": sender.provider,
         "sender": sender.number,
         "rate_per_second": RATE_PER_SECOND,
@@ -152,7 +95,11 @@ def _account(market: Market, sender: Sender) -> dict[str, Any]:
         "base_url": sender.base_url,
         "countries": [market.country],
         "roles": [_role(market)],
+        "options": dict(sender.options),
     }
+    if sender.pair_rate_per_minute is not None:
+        body["pair_rate_per_minute"] = sender.pair_rate_per_minute
+    return body
 
 
 def _portfolio(market: Market, choice: Choice) -> dict[str, Any]:
@@ -164,7 +111,7 @@ def _portfolio(market: Market, choice: Choice) -> dict[str, Any]:
         "currency": market.currency,
         "locale": "pt-BR" if brazilian else "en-US",
         "ladder_id": choice.ladder_id,
-        "accounts": {"sms": choice.sender.account_id},
+        "accounts": {sender.channel: sender.account_id for sender in choice.senders},
         "packs": list(choice.packs),
         "creditor_contact": "https://pay.example.com",
     }
@@ -183,5 +130,7 @@ def _steps(ladder: str) -> Sequence[Mapping[str, Any]]:
     return steps
 
 
-def _channels(step: Mapping[str, Any]) -> Sequence[str]:
-    return step.get("channels") or ["sms"]
+def _past_channel(step: Mapping[str, Any]) -> str:
+    """Return on which channel the step was taken before the debt came here: by SMS, if it could."""
+    channels = step.get("channels") or ["sms"]
+    return "sms" if "sms" in channels else str(channels[0])

@@ -7,10 +7,9 @@ did what the item asked for, by events or holds of its own, which are what the p
 
 from collections.abc import Mapping
 
-from services.scheduler.policy.fold_work import ABOUT_A_STEP, APPROVE, WAIVE
+from services.scheduler.policy.fold_work import ABOUT_A_STEP, APPROVE, DONE, HAND_OFF, WAIVE
 
 DISCARD = "discard"
-DONE = "done"
 
 _STEP = {
     WAIVE: "the step need not be taken; the ladder goes on behind it",
@@ -18,10 +17,15 @@ _STEP = {
 }
 _PARKED = {DISCARD: "forget the events that wait for this debt, and lift its hold"}
 _REPLY = {DONE: "the reply was dealt with; post what it means as an event"}
+_HAND_OFF = {
+    DONE: "a person did it (post the call as `contact.recorded`); the ladder goes on behind it",
+    WAIVE: "the step need not be taken; the ladder goes on behind it",
+}
 _SEEN = {DONE: "somebody has looked; nothing else follows"}
 
 DECISIONS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(sorted(ABOUT_A_STEP), _STEP),
+    HAND_OFF: _HAND_OFF,
     "parked_event": _PARKED,
     "identity_collision": _PARKED,
     "unsure_reply": _REPLY,

@@ -7,7 +7,7 @@ transaction at a time, so no two dispatches see the same free place.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -43,7 +43,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.handed: list[Handed] = []
-        self.postponed: list[tuple[UUID, datetime | None, bool, int]] = []
+        self.postponed: list[contacts.Postponed] = []
         self.again: list[tuple[str, Envelope]] = []
         self.touched: set[UUID] = set()
         self.dropped: set[UUID] = set()
@@ -148,7 +148,9 @@ class Dispatch:
         elif isinstance(verdict, Defer):
             progress.deferred(state, contact.contact_id, verdict, ws.law)
             ws.tally.deferred(verdict.reasons)
-            page.postponed.append((contact.contact_id, verdict.until, False, 0))
+            page.postponed.append(
+                contacts.Postponed(contact.contact_id, verdict.until, held=verdict.held)
+            )
             fact = ws.decided(state, contact.contact_id, verdict.reasons, until=verdict.until)
             ws.out.state_fact(state, "contact.deferred.v1", fact)
         else:
@@ -216,13 +218,17 @@ def _hand_over(
 def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
     """Hand over again what a sender returned; ask to close what outlived its window."""
     if contact.task is None or contact.state >= ContactState.UNKNOWN:
-        page.postponed.append((contact.contact_id, None, False, contact.closings))
+        page.postponed.append(
+            contacts.Postponed(contact.contact_id, None, closings=contact.closings)
+        )
         return
     task = msgspec.json.decode(contact.task, type=ContactTask)
     if contact.again and ws.law < contact.not_after:
         page.again.append((TASKS_BY_CHANNEL[task.channel].name, _envelope(ws, task, contact)))
         wake = contact.not_after + CLOSE_AFTER_WINDOW
-        page.postponed.append((contact.contact_id, wake, False, contact.closings))
+        page.postponed.append(
+            contacts.Postponed(contact.contact_id, wake, closings=contact.closings)
+        )
         return
     request = CloseRequested(
         contact_id=task.contact_id,
@@ -238,7 +244,8 @@ def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
         ws.debtors[contact.debtor_id], task.channel, "contact.close_requested.v1", request
     )
     wake = ws.law + CLOSE_AGAIN_AFTER
-    page.postponed.append((contact.contact_id, wake, False, contact.closings + 1))
+    closings = contact.closings + 1
+    page.postponed.append(contacts.Postponed(contact.contact_id, wake, closings=closings))
 
 
 def _envelope(ws: WorkingSet, task: ContactTask, contact: contacts.DueContact) -> Envelope:

@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from services.scheduler.binding_holds import hold_subjects
 from services.scheduler.policy import permit
 from services.scheduler.policy.explain import Explanation, explain
 from services.scheduler.policy.state import decode
 from services.scheduler.rulebooks import AddressSubjectOf, Rulebooks
 from services.scheduler.store import debtors, shards
 from services.scheduler.store import holds as hold_store
-from services.scheduler.working_set import hold_subjects
 from shared.postgres.connection import Connection
 
 
@@ -56,6 +56,7 @@ async def explain_debtor(
     rulebook = rulebooks.of(state.tenant_id)
     address_subject = partial(address_subject_of, state.tenant_id)
     subjects = hold_subjects(state) + permit.of_planned(state, rulebook, address_subject)
+    subjects += [address_subject(point.channel, point.address) for point in state.points]
     holds = await hold_store.active_for(conn, subjects)
     law, _ = await shards.clocks(conn)
     return explain(state, rulebook, holds, at or law, address_subject)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.scheduler.policy.state import HoldChange
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.store import holds as store
+from services.scheduler.store import lifts
 from services.scheduler.store.holds import NewHold
 from shared.events.envelope import UnreadableEvent, decode
 from shared.events.hold import Hold
@@ -63,6 +64,8 @@ class Holds:
                 hold_id=hold_id, state=store.LIFTED, reason=reason, until=known.until
             )
             changed = await store.change(conn, [change])
+            for hold in changed:
+                await lifts.ask(conn, hold)
         self._wake()
         log.info("lift_hold", hold_id=str(hold_id), scope=known.scope, reason=reason)
         return changed[0] if changed else known

@@ -15,6 +15,7 @@ from services.scheduler.field_checks import (
     check_text,
     wrong,
 )
+from services.scheduler.template_words import check_words
 from shared.events.configuration import SenderAccount, Template, is_public
 
 CHANNELS = ("sms", "email", "whatsapp")
@@ -53,6 +54,7 @@ def check_template(body: Template) -> None:
     elif body.subjects or body.html:
         field = "subjects" if body.subjects else "html"
         raise wrong(field, "only e-mail has them", "leave it out, or set channel to email")
+    check_words(body)
     _check_approved(body)
     _check_buttons(body)
 

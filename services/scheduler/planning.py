@@ -14,9 +14,10 @@ import msgspec
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.merging import forward, hand_over
 from services.scheduler.outbound import SOURCE
+from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.fold import fold
+from services.scheduler.policy.reach import TELLING, holds_after
 from services.scheduler.policy.state import DebtorState
-from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import contacts
 from services.scheduler.working_set import WorkingSet
 from shared.events.contact import (
@@ -76,12 +77,12 @@ async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Di
     """Fold the events, decide once for every debtor they touched, hand over what is due, save."""
     touched = dict.fromkeys(item.debtor_id for item in incoming)
     await ws.load(touched)
-    handed_back: list[tuple[UUID, datetime | None, bool, int]] = []
+    handed_back: list[contacts.Postponed] = []
     for item in incoming:
         if item.envelope.type == "contact.deferred.v1":
             handed_back.append(_handed_back(item.event, ws.law))
             continue
-        _fold_one(ws, item, dispatch.address_subject_of)
+        _fold_one(ws, item, dispatch)
     await ws.load_holds()
     quiet = touched.keys() - {i.debtor_id for i in incoming if i.envelope.type not in QUIET}
     for debtor_id in touched:
@@ -106,7 +107,7 @@ async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], dispatch: Dispatc
     await ws.save(due)
 
 
-def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubjectOf) -> None:
+def _fold_one(ws: WorkingSet, item: Incoming, dispatch: Dispatch) -> None:
     envelope = item.envelope
     known = ws.debtors.get(item.debtor_id)
     if known is not None and known.merged_into is not None:
@@ -114,7 +115,7 @@ def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubject
         return
 
     def address_subject(channel: str, address: str) -> str:
-        return address_subject_of(envelope.tenant_id, channel, address)
+        return dispatch.address_subject_of(envelope.tenant_id, channel, address)
 
     folded = fold(
         known,
@@ -129,6 +130,17 @@ def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubject
     state = folded.state
     ws.debtors[item.debtor_id] = state
     ws.out.traces[item.debtor_id] = envelope.traceparent or ws.out.traces.get(item.debtor_id)
+    if envelope.type in TELLING:
+        book = dispatch.rulebook_of(envelope.tenant_id)
+        told = (state, envelope.type, envelope.id, item.event, book, ws.law, address_subject)
+        ws.place(state, holds_after(*told))
+    _take(ws, state, folded)
+    if folded.leaving is not None and isinstance(item.event, DebtorMerged):
+        hand_over(ws, state, item.event, folded.leaving)
+
+
+def _take(ws: WorkingSet, state: DebtorState, folded: Folded) -> None:
+    """Note everything that follows from folding."""
     ws.hold_changes.extend(folded.hold_changes)
     ws.work_items.extend(folded.work_items)
     ws.released.extend(folded.released)
@@ -140,8 +152,6 @@ def _fold_one(ws: WorkingSet, item: Incoming, address_subject_of: AddressSubject
         ws.raised(contact_id, int(state.contacts[str(contact_id)].state))
     for contact_id in folded.close_requests:
         _request_close(ws, state, contact_id)
-    if folded.leaving is not None and isinstance(item.event, DebtorMerged):
-        hand_over(ws, state, item.event, folded.leaving)
 
 
 def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None:
@@ -169,7 +179,7 @@ def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None
     ws.out.hand_over(state, record.channel, "contact.close_requested.v1", request)
 
 
-def _handed_back(event: msgspec.Struct, now: datetime) -> tuple[UUID, datetime | None, bool, int]:
+def _handed_back(event: msgspec.Struct, now: datetime) -> contacts.Postponed:
     """A sender returned the contact unspent: same permit, handed over again at `until`."""
     assert isinstance(event, ContactDecided)  # noqa: S101 - `read` decoded it by this type
-    return event.contact_id, event.until or now, True, 0
+    return contacts.Postponed(event.contact_id, event.until or now, again=True)

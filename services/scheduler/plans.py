@@ -10,7 +10,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.scheduler.policy.decision import ContactPlan
-from services.scheduler.policy.state import DebtorState, WorkItemDraft
+from services.scheduler.policy.drafts import WorkItemDraft
+from services.scheduler.policy.state import DebtorState
 from services.scheduler.store.contacts import ContactRow, Slot
 from services.scheduler.store.work import NewWorkItem
 from shared.events.contact import Reason

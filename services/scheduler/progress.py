@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.scheduler.store import shards
+from services.scheduler.store import lifts, shards
 from shared.events.topics import CONTACT_EVENTS, DEBT_EVENTS
 from shared.http.server import Progress
 from shared.kafka.client import ConnectionFailures
@@ -50,6 +50,7 @@ class ProgressReport:
         async with self._pool.acquire() as conn:
             due = await shards.next_due(conn)
             law = (await engine.now(conn)).law
+            lifted = await lifts.count(conn)
         return Progress(
             counters={
                 "events_accepted": self._counting.accepted(),
@@ -63,6 +64,7 @@ class ProgressReport:
                 "hold_outbox": lane,
                 "planner_lag": lag,
                 "planner_inbox": self._counting.records_waiting(),
+                "lifts": lifted,
                 "due": int(due is not None and due <= law),
             },
             next_due=due,

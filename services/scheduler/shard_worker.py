@@ -14,7 +14,7 @@ import msgspec
 
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.planning import Incoming, plan_due, plan_events, read
-from services.scheduler.store import debtors, shards
+from services.scheduler.store import debtors, lifts, shards
 from services.scheduler.traces import folding, woken
 from services.scheduler.working_set import WorkingSet
 from shared.events.envelope import Envelope, UnreadableEvent
@@ -103,13 +103,15 @@ class ShardWorker:
     async def _cycle(self) -> bool:
         folded = await self._fold_inbox()
         async with self._tools.pool.acquire() as conn:
-            contacts_due, debtors_due = await shards.peek(conn, self._partition)
+            contacts_due, debtors_due, lifted = await shards.peek(conn, self._partition)
             contacts_due = contacts_due or bool(
                 await self._tools.dispatch.rooms(conn, self._partition)
             )
         dispatched = await self._dispatch() if contacts_due else 0
         woken = await self._wake_debtors() if debtors_due else 0
-        return bool(folded or dispatched or woken)
+        if lifted:
+            await self._wake_held()
+        return bool(folded or dispatched or woken or lifted)
 
     async def _fold_inbox(self) -> int:
         if not self._inbox:
@@ -210,7 +212,20 @@ class ShardWorker:
         self._tools.wake_relay()
         return len(due)
 
+    async def _wake_held(self) -> None:
+        """A hold was lifted: whom it kept back is due now, not at the hourly look."""
+        async with self._tools.pool.transaction() as conn:
+            await shards.lock_shard(conn, partition=self._partition, epoch=self._epoch)
+            law, _ = await shards.clocks(conn)
+            await lifts.wake_page(conn, partition=self._partition, now=law)
+
     async def _working_set(self, conn: Connection) -> WorkingSet:
         law, machine = await shards.clocks(conn)
         self._tools.observe_clock(law, machine)
-        return WorkingSet(conn, partition=self._partition, law=law, machine=machine)
+        return WorkingSet(
+            conn,
+            partition=self._partition,
+            law=law,
+            machine=machine,
+            address_subject_of=self._tools.dispatch.address_subject_of,
+        )

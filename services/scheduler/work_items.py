@@ -14,7 +14,7 @@ from services.scheduler.decisions import DISCARD, allowed
 from services.scheduler.intake.resolve import IDENTITY_COLLISION
 from services.scheduler.intake.stops import parked_hold
 from services.scheduler.intake.transaction import PARKED_EVENT
-from services.scheduler.policy.state import HoldChange
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import intake as intake_store
 from services.scheduler.store import work as store

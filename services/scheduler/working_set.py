@@ -5,21 +5,24 @@ planning store, facts in the outbox, hold changes and work items, all in the cal
 Planner and dispatcher share it, so there is one way from a changed state to the tables.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from services.scheduler import plans
+from services.scheduler.binding_holds import BindingHolds, SubjectsOf
 from services.scheduler.outbound import Outbound
 from services.scheduler.plans import Handed
 from services.scheduler.policy import progress
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import ContactPlan, Decision, Drop
-from services.scheduler.policy.people import debtor_subjects
+from services.scheduler.policy.drafts import HoldChange, HoldDraft, WorkItemDraft
 from services.scheduler.policy.rulebook import Rulebook
-from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
+from services.scheduler.policy.state import DebtorState
+from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import contacts, debtors
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import work as work_store
@@ -29,11 +32,9 @@ from shared.events.contact import (
     Reason,
 )
 from shared.events.envelope import encode
-from shared.events.hold import Hold, subject_of
+from shared.events.hold import Hold
 from shared.events.states import STATES, ContactState
 from shared.postgres.connection import Connection
-
-SubjectsOf = Callable[[DebtorState], list[str]]
 
 _states = msgspec.json.Decoder(DebtorState)
 
@@ -42,7 +43,13 @@ class WorkingSet:
     """Debtors of one shard inside one transaction. Load, change, `save` once."""
 
     def __init__(
-        self, conn: Connection, *, partition: int, law: datetime, machine: datetime
+        self,
+        conn: Connection,
+        *,
+        partition: int,
+        law: datetime,
+        machine: datetime,
+        address_subject_of: AddressSubjectOf,
     ) -> None:
         """Start an empty set at the clocks read after the shard was locked."""
         self.conn = conn
@@ -52,11 +59,12 @@ class WorkingSet:
         self.debtors: dict[UUID, DebtorState] = {}
         self.out = Outbound(law=law, machine=machine)
         self.tally = Tally()
-        self.holds: dict[str, list[Hold]] = {}
         self.hold_changes: list[HoldChange] = []
+        self.new_holds: list[hold_store.NewHold] = []
+        self._binding = BindingHolds(address_subject_of)
+        self._held: set[UUID] = set()
         self.work_items: list[WorkItemDraft] = []
         self.released: list[tuple[UUID, UUID]] = []
-        self._more_subjects: dict[UUID, list[str]] = {}
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
         self._planned: list[tuple[DebtorState, ContactPlan]] = []
@@ -82,28 +90,30 @@ class WorkingSet:
 
         `more_of` names further subjects of a debtor, which dispatch alone looks at.
         """
-        subjects: set[str] = set()
-        for key, state in self.debtors.items():
-            if more_of is not None:
-                self._more_subjects[key] = more_of(state)
-            subjects.update(self._subjects(state))
         lifted = {change.hold_id for change in self.hold_changes if change.state == "lifted"}
-        for hold in await hold_store.active_for(self.conn, sorted(subjects)):
-            if hold.hold_id not in lifted:
-                self.holds.setdefault(hold.subject, []).append(hold)
+        await self._binding.load(self.conn, self.debtors, lifted, more_of)
 
     def holds_of(self, state: DebtorState) -> list[Hold]:
         """Active holds on this debtor's subjects."""
-        if not self.holds:
-            return []
-        return [hold for subject in self._subjects(state) for hold in self.holds.get(subject, ())]
+        return self._binding.of(state)
 
-    def _subjects(self, state: DebtorState) -> list[str]:
-        return hold_subjects(state) + self._more_subjects.get(state.debtor_id, [])
+    def place(self, state: DebtorState, drafts: Sequence[HoldDraft]) -> None:
+        """Note holds that follow from what a debtor, or a provider, said."""
+        self.new_holds.extend(
+            hold_store.NewHold(
+                hold_id=draft.hold_id,
+                tenant_id=state.tenant_id,
+                scope=draft.scope,
+                subject=draft.subject,
+                reason=draft.reason,
+            )
+            for draft in drafts
+        )
 
     def decide(self, state: DebtorState, rulebook: Rulebook) -> Decision:
         """Decide anew for one debtor and note everything that follows from it."""
-        decision = decide(state, rulebook, self.holds_of(state), self.law)
+        address_subject = partial(self._binding.address_subject, state.tenant_id)
+        decision = decide(state, rulebook, self.holds_of(state), self.law, address_subject)
         for contact_id, reasons in decision.cancel:
             self.end_contact(state, contact_id, ContactState.CANCELLED, reasons)
         for plan in decision.contacts:
@@ -114,6 +124,7 @@ class WorkingSet:
             self.out.conclude(state, kind, fact)
         self.work_items.extend(decision.work_items)
         self._wakes[state.debtor_id] = decision.wake_at
+        (self._held.add if decision.held else self._held.discard)(state.debtor_id)
         return decision
 
     def end_contact(
@@ -176,6 +187,8 @@ class WorkingSet:
             await debtors.save_states(self.conn, moved)
         if changed:
             await self._save_debts(changed)
+        if self.new_holds:
+            await hold_store.place(self.conn, self.new_holds)
         if self.hold_changes:
             await hold_store.change(self.conn, self.hold_changes)
         if self.work_items:
@@ -264,27 +277,9 @@ class WorkingSet:
             debtor_id=state.debtor_id,
             tenant_id=state.tenant_id,
             wake_at=self._wakes[state.debtor_id],
+            held=state.debtor_id in self._held,
             state=encode(state),
         )
-
-
-def hold_subjects(state: DebtorState) -> list[str]:
-    """Every subject whose hold touches this debtor, except addresses and templates.
-
-    Those touch a contact, not its debtor: dispatch looks at them (`permit.of_planned`), and a STOP
-    marks the contact point itself when the planner folds it.
-    """
-    tenant = state.tenant_id
-    portfolios = {debt.portfolio_id for debt in state.debts.values() if debt.portfolio_id}
-    channels = {point.channel for point in state.points}
-    return [
-        subject_of("everything"),
-        subject_of("tenant", tenant),
-        *(subject_of("portfolio", tenant, name) for name in sorted(portfolios)),
-        *(subject_of("channel", tenant, name) for name in sorted(channels)),
-        *debtor_subjects(state),
-        *(subject_of("debt", tenant, key) for key in state.debts),
-    ]
 
 
 def _guard(state: DebtorState) -> dict[str, tuple[int, int, str]]:

@@ -42,15 +42,17 @@ def configuration(
         ladder_id=LADDER,
         ladder=(POLICY / "ladders" / f"{LADDER}.yaml").read_text(),
         packs={pack: (POLICY / "packs" / f"{pack}.yaml").read_text() for pack in PACKS},
-        sender=Sender(
-            account_id=ACCOUNT_ID,
-            number=sender_number(number),
-            base_url=sandbox_url,
-            credentials={
-                "account_sid": f"env:{SID_VARIABLE.format(number)}",
-                "auth_token": "env:SANDBOX_AUTH_TOKEN",
-            },
-        ),
+        senders=[
+            Sender(
+                account_id=ACCOUNT_ID,
+                number=sender_number(number),
+                base_url=sandbox_url,
+                credentials={
+                    "account_sid": f"env:{SID_VARIABLE.format(number)}",
+                    "auth_token": "env:SANDBOX_AUTH_TOKEN",
+                },
+            )
+        ],
     )
     # The sample has two countries; one is enough here, and it comes first.
     wanted: dict[tuple[str, str], Json] = {}

@@ -12,7 +12,7 @@ import msgspec
 
 from services.scheduler.intake.resolve import IDENTITY_COLLISION, KnownDebt, Merge, Resolver
 from services.scheduler.intake.stops import parked_hold
-from services.scheduler.policy.state import HoldChange
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.store import holds as hold_store
 from services.scheduler.store import intake as store
 from services.scheduler.store import references

@@ -5,22 +5,21 @@ In: the portfolio's role, country and accounts. Out: whether a provider may carr
 and `check_portfolio`, which finds the same mistakes before any debtor is touched.
 """
 
-from datetime import date
-from typing import NamedTuple
-
 import msgspec
 
-from services.scheduler.policy.consent import pick_point
-from services.scheduler.policy.jurisdiction import Jurisdiction
-from services.scheduler.policy.rulebook import Ladder, Rulebook, Step
-from services.scheduler.policy.state import DebtorState, Point
+from services.scheduler.policy.rulebook import HANDOFF, Ladder
 from shared.events.configuration import Portfolio, SenderAccount, Template
 
-# Reasons that configuration can mend in a moment: the step waits instead of being given up.
-PASSING = frozenset({"account_missing", "template_missing"})
 # Reasons that lie with the portfolio, not with one debtor: no work item for each of thousands.
 OF_PORTFOLIO = frozenset(
-    {"channel_unavailable", "provider_forbids_role", "account_not_for_role", "attestation_missing"}
+    {
+        "channel_unavailable",
+        "provider_forbids_role",
+        "account_not_for_role",
+        "attestation_missing",
+        "email_reminders_only",
+        "content_class_refused",
+    }
 )
 
 REMEDIES = {
@@ -40,6 +39,32 @@ class Prohibition(msgspec.Struct, frozen=True, kw_only=True):
     attestation: bool = False
 
 
+class ContentBan(msgspec.Struct, frozen=True, kw_only=True):
+    """A class of content that a channel does not carry; `countries` None: anywhere."""
+
+    channel: str
+    content_class: str
+    rule: str
+    countries: tuple[str, ...] | None
+    source: str
+
+
+CONTENT_BANS: tuple[ContentBan, ...] = (
+    ContentBan(
+        channel="email",
+        content_class="marketing",
+        rule="email_reminders_only",
+        countries=None,
+        source="collection practice: e-mail reminds, offers are negotiated elsewhere",
+    ),
+    ContentBan(
+        channel="whatsapp",
+        content_class="marketing",
+        rule="content_class_refused",
+        countries=("US", "CA"),
+        source="WhatsApp: no marketing templates to +1 numbers since 2025-04-01",
+    ),
+)
 PROHIBITIONS: tuple[Prohibition, ...] = (
     Prohibition(
         provider="twilio",
@@ -57,15 +82,6 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
         attestation=True,
     ),
 )
-
-
-class Way(NamedTuple):
-    """The way a step's message goes: channel, account, template, address."""
-
-    channel: str
-    account_id: str
-    template_id: str
-    point: Point
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +109,16 @@ def channel_allowed(
     return None
 
 
+def content_allowed(channel: str, content_class: str, country: str) -> str | None:
+    """Return None when the channel carries this class of content there, else the rule's name."""
+    for ban in CONTENT_BANS:
+        if (ban.channel, ban.content_class) == (channel, content_class) and (
+            ban.countries is None or country in ban.countries
+        ):
+            return ban.rule
+    return None
+
+
 def account_allowed(portfolio: Portfolio, account: SenderAccount) -> str | None:
     """Return None when the account may serve the portfolio, else the reason."""
     if portfolio.collector_role not in account.roles:
@@ -106,50 +132,6 @@ def account_allowed(portfolio: Portfolio, account: SenderAccount) -> str | None:
         account.channel,
         attested=portfolio.whatsapp_attestation is not None,
     )
-
-
-def choose_way(
-    state: DebtorState,
-    step: Step,
-    portfolio: Portfolio,
-    rulebook: Rulebook,
-    jurisdiction: Jurisdiction,
-    day: date,
-) -> Way | str:
-    """Return the first channel of the step that can be used, or the first reason why none can."""
-    why: str | None = None
-    for channel in step.channels:
-        way = _try(state, step, channel, portfolio, rulebook, jurisdiction, day)
-        if isinstance(way, Way):
-            return way
-        why = why or way
-    return why or "channel_unavailable"
-
-
-def check_way(
-    state: DebtorState,
-    channel: str,
-    template_id: str,
-    portfolio: Portfolio,
-    rulebook: Rulebook,
-    jurisdiction: Jurisdiction,
-    day: date,
-) -> Way | str:
-    """Return how a contact on this channel with this template can go, or why it cannot."""
-    account_id = portfolio.accounts.get(channel)
-    if account_id is None:
-        return "channel_unavailable"
-    account = rulebook.accounts.get(account_id)
-    if account is None:
-        return "account_missing"
-    refusal = account_allowed(portfolio, account[1])
-    if refusal is not None:
-        return refusal
-    if template_id not in rulebook.templates:
-        return "template_missing"
-    law = jurisdiction.on(channel, day)
-    point = pick_point(state, channel, opt_in=law.opt_in, opt_out_scope=law.opt_out_scope)
-    return point if isinstance(point, str) else Way(channel, account_id, template_id, point)
 
 
 def check_portfolio(
@@ -177,7 +159,7 @@ def check_portfolio(
                 )
             )
     for step in ladder.steps if ladder is not None else ():
-        if not any(channel in portfolio.accounts for channel in step.channels):
+        if not {*portfolio.accounts, HANDOFF} & set(step.channels):
             text = f"step {step.key} has no channel that the portfolio can use"
             findings.append(_finding("channel_unavailable", "*", text, "add an account"))
         for template_id in step.templates.values() if templates is not None else ():
@@ -185,19 +167,6 @@ def check_portfolio(
                 text = f"step {step.key} names a template that does not exist"
                 findings.append(_finding("template_missing", "*", text, "create the template"))
     return findings
-
-
-def _try(
-    state: DebtorState,
-    step: Step,
-    channel: str,
-    portfolio: Portfolio,
-    rulebook: Rulebook,
-    jurisdiction: Jurisdiction,
-    day: date,
-) -> Way | str:
-    template_id = step.templates[channel]
-    return check_way(state, channel, template_id, portfolio, rulebook, jurisdiction, day)
 
 
 def _finding(rule: str, channel: str, message: str, remedy: str) -> Finding:

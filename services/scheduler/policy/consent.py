@@ -2,26 +2,39 @@
 
 In: points with what the client, the debtor and providers said about them. Out: the best point, or
 the reason why there is none. A revocation is undone only by a newer grant at least as narrow; packs
-may ask for consent before the first contact and widen an opt-out to the channel or the person.
+may ask for consent before the first contact and widen an opt-out to the channel or the person. The
+best address is the one that may be used, arrived last time, and from which the debtor answered.
 """
+
+from collections.abc import Callable
 
 from services.scheduler.policy.state import Consent, DebtorState, Point
 
 PHONE_CHANNELS = ("sms", "whatsapp", "voice")
 EVERYTHING = "*"
 
+Held = Callable[[Point], bool]  # whether a hold is on this address
+
 
 def phone_points(state: DebtorState) -> list[Point]:
     """Return the phone numbers that the client names now: they tell where the person may be."""
     return [
-        point
-        for point in state.points
-        if point.stamp and point.stamp >= state.points_stamp and point.channel in PHONE_CHANNELS
+        point for point in state.points if usable(state, point) and point.channel in PHONE_CHANNELS
     ]
 
 
+def usable(state: DebtorState, point: Point) -> bool:
+    """Say whether the client names this point now."""
+    return bool(point.stamp) and point.stamp >= state.points_stamp
+
+
 def pick_point(
-    state: DebtorState, channel: str, *, opt_in: bool, opt_out_scope: str
+    state: DebtorState,
+    channel: str,
+    *,
+    opt_in: bool,
+    opt_out_scope: str,
+    held: Held = lambda _: False,
 ) -> Point | str:
     """Return the point to use, or the reason why none may be: a rule's name."""
     if _opted_out_widely(state, channel, opt_out_scope):
@@ -29,9 +42,11 @@ def pick_point(
     best: Point | None = None
     why = "no_address"
     for point in state.points:
-        if point.channel != channel or not point.stamp or point.stamp < state.points_stamp:
+        if point.channel != channel or not usable(state, point):
             continue
         refusal = _refusal(state, point, opt_in=opt_in)
+        if refusal is None and held(point):
+            refusal = "address_held"
         if refusal is not None:
             why = refusal
         elif best is None or _worth(state, point) > _worth(state, best):
@@ -83,5 +98,13 @@ def _opted_out_widely(state: DebtorState, channel: str, scope: str) -> bool:
     )
 
 
-def _worth(state: DebtorState, point: Point) -> tuple[bool, bool, str, str]:
-    return (consent_for(state, point) == "granted", point.verified, point.stamp, point.address)
+def _worth(state: DebtorState, point: Point) -> tuple[bool, bool, bool, bool, bool, str, str]:
+    return (
+        consent_for(state, point) == "granted",
+        point.failed <= point.reached,  # an address that failed last time comes behind others
+        point.right_party,
+        point.verified,
+        bool(point.reached),
+        point.stamp,
+        point.address,
+    )

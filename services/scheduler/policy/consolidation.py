@@ -5,30 +5,39 @@ groups that share portfolio, channel, account and template, each led by its grav
 gives the contact its identity, step and stage; every item keeps its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from services.scheduler.policy.channels import Way
 from services.scheduler.policy.jurisdiction import Jurisdiction
 from services.scheduler.policy.rulebook import Step
 from services.scheduler.policy.state import ContactRecord, DebtState
+from services.scheduler.policy.ways import Choice, Way
 from shared.events.contact import Item, Reason
 
 ITEMS_MAX = 100  # a message names a count and a total; more items than this go into a second one
 
 
 class Candidate(NamedTuple):
-    """One debt whose step is due: `way` says how it would go, `why` why it cannot."""
+    """One debt whose step is due: `choice` says how its message would go, or why it cannot."""
 
     debt: DebtState
     step: Step
-    way: Way | None
-    why: str | None
+    choice: Choice
     jurisdiction: Jurisdiction
     day: date
     reason: Reason
+
+    @property
+    def way(self) -> Way | None:
+        """How the message goes; None when it cannot."""
+        return self.choice.way
+
+    @property
+    def why(self) -> str | None:
+        """Why the message cannot go; None when it can."""
+        return None if self.choice.way is not None else self.choice.why
 
     def item(self) -> Item:
         """Return the item this debt adds to its contact."""
@@ -61,7 +70,8 @@ def group(candidates: Sequence[Candidate]) -> list[Group]:
         return [Group(only, (only,)) for only in candidates]
     together: dict[tuple[str, ...], list[Candidate]] = {}
     for candidate in sorted(candidates, key=_weight):
-        together.setdefault(_kind(candidate), []).append(candidate)
+        joined = _joined(candidate, together)
+        together.setdefault(_kind(joined), []).append(joined)
     groups = [
         Group(members[start], tuple(members[start : start + ITEMS_MAX]))
         for members in together.values()
@@ -82,11 +92,34 @@ def same_contact(group_: Group, record: ContactRecord) -> bool:
     )
 
 
+def _joined(candidate: Candidate, together: Mapping[tuple[str, ...], list[Candidate]]) -> Candidate:
+    """Let a debt go with a graver one's message, if its own step would say it there, too.
+
+    Both debts have the same person behind them, so a way that is open to one is open to the other.
+    """
+    record = candidate.debt.steps.get(candidate.step.key)
+    if candidate.way is None or _kind(candidate) in together or (record and record.sent_on):
+        return candidate
+    for members in together.values():
+        lead = members[0]
+        way = lead.way
+        if (
+            way is not None
+            and lead.debt.portfolio_id == candidate.debt.portfolio_id
+            and candidate.step.templates.get(way.channel) == way.template_id
+            and candidate.step.content_class == lead.step.content_class
+            and way.channel != "email"  # whether e-mail may say it depends on the debt's own age
+        ):
+            return candidate._replace(choice=lead.choice)
+    return candidate
+
+
 def _kind(candidate: Candidate) -> tuple[str, ...]:
     portfolio_id = candidate.debt.portfolio_id
     if candidate.way is None:
-        channel = candidate.step.channels[0]
-        return (portfolio_id, channel, candidate.step.templates[channel], candidate.why or "")
+        channel = candidate.choice.channel or candidate.step.channels[0]
+        template_id = candidate.step.templates.get(channel, "")
+        return (portfolio_id, channel, template_id, candidate.why or "")
     way = candidate.way
     return (portfolio_id, way.channel, way.template_id, way.account_id, way.point.address)
 

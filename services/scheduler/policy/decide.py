@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.scheduler.policy.assess import Setting, assess, lawful_start, open_work
+from services.scheduler.policy.assess import assess
 from services.scheduler.policy.calendar import Interval
 from services.scheduler.policy.caps import check, counted
-from services.scheduler.policy.channels import OF_PORTFOLIO, Way
+from services.scheduler.policy.channels import OF_PORTFOLIO
 from services.scheduler.policy.consolidation import Candidate, Group, group, same_contact
 from services.scheduler.policy.decision import (
     ContactPlan,
@@ -22,14 +22,17 @@ from services.scheduler.policy.decision import (
     VerdictKind,
 )
 from services.scheduler.policy.progress import raise_contact, reconcile
+from services.scheduler.policy.pruning import prune, slim
 from services.scheduler.policy.reasons import cap_reason, window_reason, withheld_reason
 from services.scheduler.policy.rulebook import Rulebook
+from services.scheduler.policy.setting import AddressSubject, Setting, lawful_start, open_work
 from services.scheduler.policy.silence import HOLD_RECHECK, in_force
 from services.scheduler.policy.state import ContactRecord, DebtorState, StepRecord
+from services.scheduler.policy.ways import Way
 from shared.events.contact import Reason
 from shared.events.hold import Hold
 from shared.events.identities import contact_id
-from shared.events.states import STATES, ContactState
+from shared.events.states import ContactState
 
 __all__ = ["ContactPlan", "Decision", "decide"]
 
@@ -37,19 +40,25 @@ ONE_DAY = timedelta(days=1)
 STAGE_WEIGHT = 1_000  # a higher stage goes first, then mandatory steps, then older debts
 MANDATORY_WEIGHT = 500
 AGE_WEIGHT_MAX = 499
-# Caps count at most 45 dates back; a week more covers zones and late receipts.
-CONTACTS_KEPT_DAYS = 52
-CONTACTS_KEPT_FREELY = 6  # pruning fewer saves nothing
 
 
 def decide(
-    state: DebtorState, rulebook: Rulebook, holds: Sequence[Hold], now: datetime
+    state: DebtorState,
+    rulebook: Rulebook,
+    holds: Sequence[Hold],
+    now: datetime,
+    address_subject: AddressSubject | None = None,
 ) -> Decision:
-    """Plan for every debt of the debtor; `holds` are the active ones after this batch's changes."""
+    """Plan for every debt of the debtor; `holds` are the active ones after this batch's changes.
+
+    `address_subject` maps (channel, address) to the subject of address holds: without it they are
+    looked at when dispatching only.
+    """
     decision = Decision()
     reconcile(state)
-    _slim(state)
-    setting = Setting(state, rulebook, in_force(tuple(holds), now), now, decision)
+    slim(state)
+    binding = in_force(tuple(holds), now)
+    setting = Setting(state, rulebook, binding, now, decision, address_subject)
     candidates: list[Candidate] = []
     for key in sorted(state.debts):
         found = assess(setting, state.debts[key])
@@ -64,7 +73,7 @@ def decide(
     for refused in groups:
         if refused.lead.way is None:
             _withhold(setting, refused)
-    _prune(state, now)
+    prune(state, now)
     decision.wake_at = _wake(decision, now)
     return decision
 
@@ -150,7 +159,7 @@ def _make(setting: Setting, chosen: Group, way: Way, window: Interval) -> Contac
     due = max(setting.now, window.open)
     reasons = (
         lead.reason,
-        Reason(rule="channel", verdict="allowed", inputs={"channel": way.channel}),
+        lead.choice.reason(),
         window_reason(lead.jurisdiction.label, window, "lawful"),
         Reason(rule="caps", version=lead.jurisdiction.label, verdict="free"),
     )
@@ -184,7 +193,7 @@ def _planned(
         portfolio_id=lead.debt.portfolio_id,
         step_key=lead.step.key,
         stage=lead.step.stage,
-        template_id=lead.step.templates[channel],
+        template_id=lead.step.templates.get(channel, ""),
         content_class=lead.step.content_class,
         items=chosen.items(),
         due_at=due,
@@ -227,10 +236,10 @@ def _withhold(setting: Setting, refused: Group) -> None:
     """Record that nothing may be sent for these steps, once; mandatory ones stay pending."""
     lead, why = refused.lead, refused.lead.why or "channel_unavailable"
     new = [m for m in refused.members if not _withheld_before(m, why)]
-    reason = withheld_reason(why, lead.step.channels[0], unresolved=_unresolved(lead, why))
+    channel = lead.choice.channel or lead.step.channels[0]
+    reason = withheld_reason(why, channel, unresolved=_unresolved(lead, why))
     if new:
         told = Group(new[0], tuple(new))
-        channel = lead.step.channels[0]
         portfolio = setting.rulebook.portfolio(lead.debt.portfolio_id)
         account_id = portfolio.accounts.get(channel, "") if portfolio else ""
         window = Interval(setting.now, setting.now)
@@ -271,26 +280,3 @@ def _priority(lead: Candidate) -> int:
     age = (lead.day - lead.debt.due_date).days if lead.debt.due_date else 0
     mandatory = MANDATORY_WEIGHT if lead.step.mandatory else 0
     return lead.step.stage * STAGE_WEIGHT + mandatory + min(max(age, 0), AGE_WEIGHT_MAX)
-
-
-def _slim(state: DebtorState) -> None:
-    """Keep of a final contact what caps and late facts need."""
-    for record in state.contacts.values():
-        if record.due_at is not None and STATES[ContactState(record.state)].final:
-            record.at = record.at or record.due_at
-            record.due_at = record.not_before = record.not_after = None
-            record.template_id = record.content_class = record.account_id = ""
-
-
-def _prune(state: DebtorState, now: datetime) -> None:
-    """Forget final contacts that no cap can count any more."""
-    if len(state.contacts) <= CONTACTS_KEPT_FREELY:
-        return
-    oldest = now - timedelta(days=CONTACTS_KEPT_DAYS)
-    for key, record in list(state.contacts.items()):
-        last = record.at or record.due_at
-        if last is not None and last < oldest and STATES[ContactState(record.state)].final:
-            del state.contacts[key]
-    for key, past in list(state.past.items()):
-        if past.at < oldest:
-            del state.past[key]

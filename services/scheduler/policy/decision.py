@@ -10,7 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy.state import DebtorState, HoldChange, WorkItemDraft
+from services.scheduler.policy.drafts import HoldChange, WorkItemDraft
+from services.scheduler.policy.state import DebtorState
 from shared.events.contact import DebtFact, Item, Reason
 from shared.events.states import ContactState
 
@@ -99,6 +100,11 @@ class Decision(msgspec.Struct, kw_only=True):
     work_items: list[WorkItemDraft] = []
     wake_at: datetime | None = None
 
+    @property
+    def held(self) -> bool:
+        """Whether a hold keeps a debt back whose lift no event of the debtor will tell."""
+        return any(verdict.recheck for verdict in self.per_debt.values())
+
 
 class Go(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The licence for one contact: everything the task and its permit need, frozen at `now`."""
@@ -118,12 +124,16 @@ class Go(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Defer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Not now: look again at `until`; `not_after` is the end of that later window."""
+    """Not now: look again at `until`; `not_after` is the end of that later window.
+
+    `held`: a hold is why, so its lift ends the wait.
+    """
 
     until: datetime
     not_after: datetime
     local_date: date
     reasons: tuple[Reason, ...]
+    held: bool = False
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -5,7 +5,7 @@ dispatch would say, and the next lawful instant. It runs `decide` and `gate` the
 the state, so it cannot say anything else than they would do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,19 +13,20 @@ import msgspec
 
 from services.scheduler.policy import silence
 from services.scheduler.policy.caps import check, counted
+from services.scheduler.policy.consent import Held
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import Decision, Defer, Go, Verdict
 from services.scheduler.policy.gate import gate
 from services.scheduler.policy.jurisdiction import Jurisdiction, resolve
 from services.scheduler.policy.rulebook import Rulebook, Step
 from services.scheduler.policy.segment import ladder_for
+from services.scheduler.policy.setting import AddressSubject
 from services.scheduler.policy.state import DebtorState, DebtState, copy
 from services.scheduler.policy.steps import NOTHING_DONE, OVER, due_day
+from services.scheduler.policy.ways import Look, ways
 from shared.events.contact import Reason
 from shared.events.hold import Hold
 from shared.events.states import STATES, ContactState
-
-AddressSubject = Callable[[str, str], str]
 
 
 class DebtExplanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +85,9 @@ def explain(
 ) -> Explanation:
     """Run `decide` and `gate` on a copy of the state and tell everything they looked at."""
     trial = copy(state)
-    decision = decide(trial, rulebook, holds, now)
+    decision = decide(trial, rulebook, holds, now, address_subject)
     debts = tuple(
-        _debt(trial, trial.debts[key], rulebook, holds, now, verdict)
+        _debt(trial, trial.debts[key], rulebook, holds, now, verdict, address_subject)
         for key, verdict in sorted(decision.per_debt.items())
     )
     contacts = tuple(
@@ -112,6 +113,7 @@ def _debt(
     holds: Sequence[Hold],
     now: datetime,
     verdict: Verdict,
+    address_subject: AddressSubject,
 ) -> DebtExplanation:
     jurisdiction = resolve(state, debt.portfolio_id, rulebook)
     portfolio = rulebook.portfolio(debt.portfolio_id)
@@ -125,10 +127,15 @@ def _debt(
     )
     found = ladder_for(debt, portfolio, rulebook) if portfolio else None
     step = _next_step(debt, found[1].steps) if found else None
-    channel = step.channels[0] if step else "sms"
+    channel = next(iter(step.message_channels), "sms") if step else "sms"
     lawful = jurisdiction.calendar(channel).next_lawful(now)
     rules = silence.every(scene)
     rules += _steps(debt, found[1].steps) if found else []
+    if step is not None and portfolio is not None and jurisdiction.problem is None:
+        held = _held(scene, address_subject)
+        day = now.astimezone(jurisdiction.zone).date()
+        look = Look(state, portfolio, rulebook, jurisdiction, day, held)
+        rules += ways(look, step, debt)
     rules += _law(state, debt, jurisdiction, channel, now, lawful)
     return DebtExplanation(
         debt_id=str(debt.debt_id),
@@ -142,6 +149,10 @@ def _debt(
         next_lawful=lawful,
         rules=(*verdict.reasons, *rules),
     )
+
+
+def _held(scene: silence.Scene, address_subject: AddressSubject) -> Held:
+    return lambda point: address_subject(point.channel, point.address) in scene.holds
 
 
 def _next_step(debt: DebtState, steps: tuple[Step, ...]) -> Step | None:
@@ -161,6 +172,8 @@ def _steps(debt: DebtState, steps: tuple[Step, ...]) -> list[Reason]:
             inputs["due"] = due_day(debt, step).isoformat()
         if record.reason is not None:
             inputs["because"] = record.reason
+        if record.sent_on:
+            inputs["sent_on"] = ",".join(record.sent_on)
         reasons.append(Reason(rule="ladder.step", verdict=record.state, inputs=inputs))
     return reasons
 

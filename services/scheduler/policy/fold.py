@@ -51,6 +51,7 @@ HANDLERS: dict[str, Handler] = {
     "contact.accepted.v1": fold_contacts.attempted,
     "contact.failed.v1": fold_contacts.attempted,
     "contact.attempt_refused.v1": fold_contacts.attempted,
+    "contact.undelivered.v1": fold_contacts.attempted,
     "work_item.closed.v1": fold_work.closed,
 }
 

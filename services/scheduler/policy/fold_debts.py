@@ -9,11 +9,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.policy.fold_people import take_debtor_facts
 from services.scheduler.policy.state import (
     Agreement,
     DebtState,
-    HoldChange,
     PastContact,
     Payment,
     Promise,

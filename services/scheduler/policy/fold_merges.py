@@ -92,6 +92,8 @@ def _take_person(out: Folded, theirs: DebtorState, address_subject: object) -> N
             state.absorbing.setdefault(key, parts)
     for channel, stamp in theirs.wrong_person.items():
         state.wrong_person[channel] = max(state.wrong_person.get(channel, ""), stamp)
+    if theirs.answered_at is not None:
+        state.answered_at = max(state.answered_at or theirs.answered_at, theirs.answered_at)
     _take_points(out, theirs, address_subject)
     _take_silences(out, theirs)
 
@@ -134,6 +136,9 @@ def _join_point(out: Folded, point: Point, named: Point, address_subject: object
         point.consent, lifted = _united(point.consent, named.consent)
         lift_address(out, lifted, point.channel, point.address, address_subject)
     point.verified = point.verified or named.verified
+    point.right_party = point.right_party or named.right_party
+    point.reached = max(point.reached, named.reached)
+    point.failed = max(point.failed, named.failed)
     if named.suppressed is not None:
         point.suppressed = max(point.suppressed or named.suppressed, named.suppressed)
     point.stamp = max(point.stamp, named.stamp)

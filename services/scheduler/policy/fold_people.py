@@ -8,11 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.policy.people import debtor_subjects
 from services.scheduler.policy.state import (
     Consent,
     DebtorState,
-    HoldChange,
     PastContact,
     PersonHold,
     Point,
@@ -228,13 +228,18 @@ def lift_address(
     out: Folded, causes: list[UUID], channel: str, address: str, address_subject: object
 ) -> None:
     """Lift the address holds of revocations that a newer grant undid."""
-    if not callable(address_subject):
+    if not callable(address_subject) or not causes:
         return
-    subject = address_subject(channel, address)
-    for cause in causes:
-        lifted = hold_id(cause, "address", subject)
-        out.hold_changes.append(
-            HoldChange(hold_id=lifted, state="lifted", reason="consent_granted")
+    known = {(channel, address)} | {(point.channel, point.address) for point in out.state.points}
+    # One opt-out may hold several addresses (`reach`): ids of holds that are not there do nothing.
+    for subject in sorted(address_subject(*each) for each in known):
+        out.hold_changes.extend(
+            HoldChange(
+                hold_id=hold_id(cause, "address", subject),
+                state="lifted",
+                reason="consent_granted",
+            )
+            for cause in causes
         )
 
 

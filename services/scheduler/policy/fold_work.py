@@ -14,6 +14,8 @@ from shared.events.contact import WorkItemFact
 
 WAIVE = "waive"
 APPROVE = "approve"
+DONE = "done"
+HAND_OFF = "handoff"  # kind of the items by which ladders give a step to a person
 # Kinds of work items that ask what becomes of a mandatory step.
 ABOUT_A_STEP = frozenset({"mandatory_unknown_final", "mandatory_failed", "mandatory_withheld"})
 MARK_CHARS = 12  # 48 bits tell the decisions on one debt apart
@@ -21,7 +23,7 @@ MARK_CHARS = 12  # 48 bits tell the decisions on one debt apart
 
 def closed(out: Folded, event_id: UUID, fact: WorkItemFact, now: datetime) -> None:
     """Act on a decision; a second copy of the fact finds its mark and changes nothing."""
-    if fact.kind not in ABOUT_A_STEP or fact.step_key is None or fact.debt_id is None:
+    if fact.kind not in ABOUT_A_STEP | {HAND_OFF} or fact.step_key is None or fact.debt_id is None:
         return
     debt = out.state.debts.get(str(fact.debt_id))
     mark = event_id.hex[:MARK_CHARS]
@@ -30,6 +32,8 @@ def closed(out: Folded, event_id: UUID, fact: WorkItemFact, now: datetime) -> No
     debt.work_decided.append(mark)
     if fact.decision == WAIVE:
         progress.waived(out.state, fact.debt_id, fact.step_key, now)
+    elif fact.decision == DONE:
+        progress.taken_over(out.state, fact.debt_id, fact.step_key, now)
     elif fact.decision == APPROVE and fact.step_key in debt.steps:
         step = debt.steps[fact.step_key]
         if step.state == "unknown_final" and step.contact_id is not None:

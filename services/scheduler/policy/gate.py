@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from services.scheduler.policy import permit, silence, steps
-from services.scheduler.policy.assess import CONFIGURATION_RECHECK, MISSING_CONFIGURATION
+from services.scheduler.policy import followups, permit, silence, steps
 from services.scheduler.policy.calendar import Interval, start_of
 from services.scheduler.policy.caps import check, counted
-from services.scheduler.policy.channels import PASSING, Way, check_way
 from services.scheduler.policy.decision import Defer, Drop, Go
 from services.scheduler.policy.jurisdiction import Jurisdiction, resolve
 from services.scheduler.policy.reasons import cap_reason, window_reason
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.segment import ladder_for
+from services.scheduler.policy.setting import CONFIGURATION_RECHECK, MISSING_CONFIGURATION
 from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState
 from services.scheduler.policy.values import choose_locale, merge_values
+from services.scheduler.policy.ways import PASSING, Look, Way, check_way
 from shared.events.configuration import Portfolio
 from shared.events.contact import Reason
 from shared.events.hold import Hold
@@ -64,7 +64,7 @@ def gate(
     case = _case(state, contact_id, rulebook, silence.in_force(tuple(holds), now), now)
     if not isinstance(case, Case):
         return case
-    silenced = _silenced(case)
+    silenced = _silenced(case) or _answered(case)
     if silenced is not None:
         return silenced
     record = case.record
@@ -121,6 +121,20 @@ def _silenced(case: Case) -> Defer | Drop | None:
     return None
 
 
+def _answered(case: Case) -> Drop | None:
+    """A follow-up whose cause is gone (it arrived, or was answered) is not sent."""
+    if case.record.manual:
+        return None
+    zone = case.jurisdiction.zone
+    day = case.now.astimezone(zone).date()
+    for debt, item in zip(case.debts, case.record.items, strict=True):
+        found = ladder_for(debt, case.portfolio, case.rulebook)
+        step = found[1].step(item.step_key) if found else None
+        if not followups.stands(case.state, debt, item.step_key, step, zone, day):
+            return _drop(ContactState.CANCELLED, "fallback.not_needed", step=item.step_key)
+    return None
+
+
 def _held(case: Case, subjects: tuple[str, ...]) -> Defer | Drop | None:
     """Holds on channel, template and address (the others were judged with each debt)."""
     if not case.holds:
@@ -138,7 +152,7 @@ def _answer(case: Case, silenced: silence.Silenced) -> Defer | Drop:
     until = case.now + silence.HOLD_RECHECK
     if silenced.until is not None:
         until = max(silenced.until, case.now + timedelta(seconds=1))
-    return _until(case, until, silenced.reason)
+    return _until(case, until, silenced.reason, held=True)
 
 
 def _way(case: Case) -> Way | Defer | Drop:
@@ -149,15 +163,8 @@ def _way(case: Case) -> Way | Defer | Drop:
         return _drop(ContactState.WITHHELD, "jurisdiction_unresolved", problem=problem)
     record = case.record
     day = case.now.astimezone(case.jurisdiction.zone).date()
-    way = check_way(
-        case.state,
-        record.channel,
-        record.template_id,
-        case.portfolio,
-        case.rulebook,
-        case.jurisdiction,
-        day,
-    )
+    look = Look(case.state, case.portfolio, case.rulebook, case.jurisdiction, day)
+    way = check_way(look, record.channel, record.template_id, record.content_class)
     if isinstance(way, Way):
         return way
     if way in PASSING:
@@ -238,10 +245,12 @@ def _expired(case: Case, window: Interval) -> Drop | None:
         step = found[1].step(item.step_key) if found else None
         if step is None or steps.valid_on(debt, step, day):
             return None
+        if debt.steps.get(item.step_key, steps.NOTHING_DONE).sent_on:
+            return None  # a follow-up: `_answered` says whether it is still wanted
     return _drop(ContactState.EXPIRED, "ladder.too_late", day=day.isoformat())
 
 
-def _until(case: Case, until: datetime, reason: Reason) -> Defer | Drop:
+def _until(case: Case, until: datetime, reason: Reason, *, held: bool = False) -> Defer | Drop:
     """Defer to the first lawful instant at or after `until`, unless every step expires before."""
     window = case.jurisdiction.calendar(case.record.channel).find(until)
     if window is None:
@@ -255,6 +264,7 @@ def _until(case: Case, until: datetime, reason: Reason) -> Defer | Drop:
         not_after=window.close,
         local_date=due.astimezone(case.jurisdiction.zone).date(),
         reasons=(reason,),
+        held=held,
     )
 
 

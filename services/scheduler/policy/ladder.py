@@ -8,15 +8,24 @@ debts, mandatory steps that wait. Whether a portfolio may use a channel is `chan
 import msgspec
 
 from services.scheduler.policy.documents import Lines, check_choice, check_key, read
-from services.scheduler.policy.rulebook import STAGE_NAMES, Ladder, Step
+from services.scheduler.policy.rulebook import HANDOFF, STAGE_NAMES, Fallback, Ladder, Step
 
-CHANNELS = ("sms", "email", "whatsapp", "handoff")
+CHANNELS = ("sms", "email", "whatsapp", HANDOFF)
 CONTENT_CLASSES = ("utility", "marketing")
 MISFIRES = ("skip", "send_once", "replan")
 STEPS_MAX = 100  # a step every few days for a year; more is a mistake, not a plan
 OFFSET_DAYS_MIN, OFFSET_DAYS_MAX = -60, 3_650
 EMAIL_ALONE_DAYS_MAX = 30  # collection practice: e-mail only near the due date
 EMAIL_ALONE_STAGE_MAX = 2
+FALLBACK_DAYS_MAX = 30  # later, another step has more to say
+
+
+class FallbackDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the next channel follows, in days after the message left."""
+
+    undelivered_days: int | None = None
+    unread_days: int | None = None
+    unanswered_days: int | None = None
 
 
 class StepDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,13 +35,14 @@ class StepDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     offset_days: int
     stage: int | str
     channels: tuple[str, ...]
-    templates: dict[str, str]
+    templates: dict[str, str] = {}
     content_class: str = "utility"
     mandatory: bool = False
     misfire: str | None = None
     max_days_late: int = 3
     after_step: str | None = None
     wait_days: int = 0
+    fallback: FallbackDocument | None = None
     objective: str = ""
     note: str = ""
 
@@ -107,6 +117,7 @@ def _step(step: StepDocument, index: str, lines: Lines) -> Step:
         max_days_late=step.max_days_late,
         after_step=step.after_step,
         wait_days=step.wait_days,
+        fallback=_fallback(step, lines, at),
         objective=step.objective,
     )
 
@@ -125,9 +136,15 @@ def _stage(stage: int | str, lines: Lines, *path: str) -> int:
 def _check_channels(step: StepDocument, stage: int, lines: Lines, at: tuple[str, str]) -> None:
     if not step.channels:
         raise lines.error("a step needs a channel", *at, "channels", remedy="name one, e.g. sms")
+    if len(set(step.channels)) < len(step.channels):
+        raise lines.error("a channel is named twice", *at, "channels", remedy="name each once")
+    if HANDOFF in step.channels[:-1]:
+        raise lines.error(
+            "nothing comes after a person", *at, "channels", remedy=f"move {HANDOFF} to the end"
+        )
     for channel in step.channels:
         check_choice(channel, CHANNELS, lines, *at, "channels")
-        if channel not in step.templates:
+        if channel not in step.templates and channel != HANDOFF:
             raise lines.error(
                 f"no template for channel {channel}", *at, "templates", remedy="add one"
             )
@@ -140,14 +157,54 @@ def _check_channels(step: StepDocument, stage: int, lines: Lines, at: tuple[str,
                 channel,
                 remedy="remove it or add the channel",
             )
+    _check_email(step, stage, lines, at)
+
+
+def _check_email(step: StepDocument, stage: int, lines: Lines, at: tuple[str, str]) -> None:
+    if "email" not in step.channels:
+        return
+    if step.content_class != "utility":
+        raise lines.error(
+            "e-mail is for reminders only",
+            *at,
+            "content_class",
+            remedy="use utility, or leave e-mail out",
+        )
     late = step.offset_days > EMAIL_ALONE_DAYS_MAX or stage > EMAIL_ALONE_STAGE_MAX
-    if set(step.channels) == {"email"} and late:
+    if set(step.channels) <= {"email", HANDOFF} and late:
         raise lines.error(
             "e-mail alone does not reach the debtor of an old debt",
             *at,
             "channels",
             remedy="add another channel",
         )
+
+
+def _fallback(step: StepDocument, lines: Lines, at: tuple[str, str]) -> Fallback | None:
+    if step.fallback is None:
+        return None
+    where = (*at, "fallback")
+    if len(step.channels) == 1:
+        raise lines.error("no other channel to go on to", *where, remedy="add a channel")
+    given = {
+        name: days
+        for name in FallbackDocument.__struct_fields__
+        if (days := getattr(step.fallback, name)) is not None
+    }
+    if not given:
+        raise lines.error("says nothing", *where, remedy="give e.g. undelivered_days: 1")
+    for name, days in given.items():
+        if not 0 <= days <= FALLBACK_DAYS_MAX:
+            raise lines.error(
+                f"days lie between 0 and {FALLBACK_DAYS_MAX}", *where, name, remedy="use fewer"
+            )
+    if list(given.values()) != sorted(given.values()):
+        raise lines.error(
+            "what is known later cannot act sooner",
+            *where,
+            remedy="let undelivered_days, unread_days, unanswered_days rise",
+        )
+    return Fallback(**given)
 
 
 def _check_order(steps: tuple[Step, ...], lines: Lines) -> None:

@@ -9,14 +9,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler.policy.decision import Defer, Drop, Folded, Go
+from services.scheduler.policy.drafts import WorkItemDraft
 from services.scheduler.policy.escalation import advance
-from services.scheduler.policy.state import (
-    ContactRecord,
-    DebtorState,
-    DebtState,
-    StepRecord,
-    WorkItemDraft,
-)
+from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState, StepRecord
 from shared.events.contact import Item, Reason
 from shared.events.identities import fact_id
 from shared.events.states import ContactState, rises
@@ -60,12 +55,22 @@ def waived(state: DebtorState, debt_id: UUID, step_key: str, now: datetime) -> N
         step.reason = None
 
 
+def taken_over(state: DebtorState, debt_id: UUID, step_key: str, now: datetime) -> None:
+    """Record that a person did what a step is about, unless it left or is over by itself."""
+    step = state.debts[str(debt_id)].steps.setdefault(step_key, StepRecord())
+    if step.state == "pending":
+        step.state = "handed_off"
+        step.at = now
+        step.reason = None
+
+
 def approved(state: DebtorState, debt_id: UUID, step_key: str) -> None:
     """Record a person's decision that an unknown or failed step is tried again, under a new k."""
     step = state.debts[str(debt_id)].steps[step_key]
     if step.state in ("unknown_final", "pending", "withheld"):
         step.state = "pending"
         step.failures = 0
+        step.sent_on, step.failed_on = {}, []
         step.reason = None
 
 
@@ -94,7 +99,7 @@ def reconcile(state: DebtorState) -> None:
                 continue
             record = state.contacts.get(str(step.contact_id))
             if record is not None:
-                _settle_step(step, ContactState(record.state), record.at)
+                _settle_step(step, ContactState(record.state), record.at, record.channel)
 
 
 def _move_step(
@@ -109,35 +114,54 @@ def _move_step(
     step = debt.steps.setdefault(item.step_key, StepRecord())
     if step.state == "waived" and new < ContactState.ACCEPTED:
         return  # a person decided that it need not be taken: only a message that left says more
+    channel = state.contacts[str(contact_id)].channel
     if step.contact_id == contact_id or step.contact_id is None:
         step.contact_id = contact_id
-        _settle_step(step, new, at)
-    elif new >= ContactState.ACCEPTED:
+        _settle_step(step, new, at, channel)
+    elif new >= ContactState.ACCEPTED and step.sent_on.get(channel) != contact_id:
         _take_late_evidence(state, debt, item, contact_id, at, out)
     if new >= ContactState.ACCEPTED:
         advance(state, debt, item, at, out.facts)
-    elif new == ContactState.UNKNOWN_FINAL and step.mandatory:
+    elif step.state == "unknown_final" and step.mandatory and step.contact_id == contact_id:
         out.work_items.append(_work_item(state, item, contact_id, "mandatory_unknown_final"))
 
 
-def _settle_step(step: StepRecord, new: ContactState, at: datetime | None) -> None:
+def _settle_step(step: StepRecord, new: ContactState, at: datetime | None, channel: str) -> None:
     if new >= ContactState.ACCEPTED:
         step.state = "sent"
+        _left(step, channel)
     elif new == ContactState.UNKNOWN:
         step.state = "unknown"
     elif new == ContactState.UNKNOWN_FINAL:
-        step.state = "unknown_final"
-    elif new == ContactState.WITHHELD and not step.mandatory:
-        step.state = "withheld"
+        step.state = "sent" if step.sent_on.keys() - {channel} else "unknown_final"
+        _left(step, channel)
     elif new >= ContactState.WITHHELD:
-        step.state = "pending"
-        if new == ContactState.FAILED:
-            step.failures += 1
-        elif new == ContactState.WITHHELD:
-            step.reason = step.reason or "withheld"
+        _not_sent(step, new, channel)
     else:
         return
     step.at = at or step.at
+
+
+def _left(step: StepRecord, channel: str) -> None:
+    if step.contact_id is not None:
+        step.sent_on.setdefault(channel, step.contact_id)
+
+
+def _not_sent(step: StepRecord, new: ContactState, channel: str) -> None:
+    """Nothing left on this channel: the step waits, unless it left on another one before."""
+    if step.sent_on.get(channel) == step.contact_id:
+        del step.sent_on[channel]  # unknown for good, it seemed
+    if new == ContactState.FAILED:
+        step.failed_on.append(channel)
+        step.failures = max(step.failed_on.count(name) for name in step.failed_on)
+    if step.sent_on:
+        step.state = "sent"
+    elif new == ContactState.WITHHELD and not step.mandatory:
+        step.state = "withheld"
+    else:
+        step.state = "pending"
+        if new == ContactState.WITHHELD:
+            step.reason = step.reason or "withheld"
 
 
 def _take_late_evidence(
@@ -160,6 +184,7 @@ def _take_late_evidence(
     step.state = "sent"
     step.contact_id = contact_id
     step.at = at
+    _left(step, state.contacts[str(contact_id)].channel)
     out.work_items.append(_work_item(state, item, contact_id, kind))
 
 

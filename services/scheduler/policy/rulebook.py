@@ -12,6 +12,7 @@ import msgspec
 
 from shared.events.configuration import Portfolio, SenderAccount, Template
 
+HANDOFF = "handoff"  # a person: no provider, no template
 STAGE_NAMES = ("reminder", "notice", "extrajudicial", "bureau", "judicial")
 
 
@@ -27,8 +28,22 @@ class PolicyError(ValueError):
         self.remedy = remedy
 
 
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """When a step goes on to its next channel: whole days after the message left; None: never.
+
+    A message that certainly did not arrive does not wait for `undelivered_days`.
+    """
+
+    undelivered_days: int | None = None
+    unread_days: int | None = None
+    unanswered_days: int | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a ladder. `key` is stable for ever; `offset_days` counts from the due date.
+
+    `channels` stand in order of preference: the first usable one takes the message, `fallback` says
+    when the next one follows; `handoff` at their end is a person.
 
     `misfire` says what a late step does: skip (valid for `max_days_late` days), send_once (until a
     later step is due), replan (never expires). `after_step` and `wait_days`: not before so many
@@ -46,7 +61,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     max_days_late: int = 3
     after_step: str | None = None
     wait_days: int = 0
+    fallback: Fallback | None = None
     objective: str = ""
+
+    @property
+    def message_channels(self) -> tuple[str, ...]:
+        """The channels that carry messages: all but the person at the end."""
+        return tuple(channel for channel in self.channels if channel != HANDOFF)
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):

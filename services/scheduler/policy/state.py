@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events.contact import Item, Reason
+from shared.events.contact import Item
 from shared.events.debt import Place
 from shared.events.states import ContactState
 
@@ -54,6 +54,8 @@ class Point(Compact):
 
     `suppressed` names why the address must not be used whatever the consent (a provider said so),
     None when it may; `consent` is None while nobody said anything about this address.
+    `right_party`: the debtor answered from it; `reached` and `failed`: when a message last arrived
+    there, or did not (stamps).
     """
 
     channel: str
@@ -62,6 +64,9 @@ class Point(Compact):
     consent: Consent | None = None
     suppressed: str | None = None
     stamp: str = ""
+    right_party: bool = False
+    reached: str = ""
+    failed: str = ""
 
 
 class PersonHold(Compact):
@@ -106,8 +111,10 @@ class StepRecord(Compact):
     """What became of one ladder step of one debt.
 
     `state`: pending, open (a contact is planned or on its way), sent, unknown and unknown_final
-    (may have been received), entered_late, missed, withheld, waived. `k` is the highest number used
-    per channel; `at` is when the newest contact for it ended or the step was settled.
+    (may have been received), handed_off (a person has it), entered_late, missed, withheld, waived.
+    `k` is the highest number used per channel; `at` is when the newest contact for it ended or the
+    step was settled. `sent_on`: the contact that left on each channel, oldest first; `failed_on`: a
+    channel per contact that no provider took; `failures` counts those of the channel with most.
     """
 
     state: str = "pending"
@@ -115,6 +122,8 @@ class StepRecord(Compact):
     at: datetime | None = None
     k: dict[str, int] = {}
     failures: int = 0
+    sent_on: dict[str, UUID] = {}
+    failed_on: list[str] = []
     mandatory: bool = False
     reason: str | None = None
 
@@ -229,6 +238,7 @@ class DebtorState(Compact):
     the stamp are not used. `points_stamp`: the newest whole list of points from the client.
     `facts_stamp` dates every fact that has a value and no stamp of its own in `fact_stamps`.
     `absorbed`: debtors merged into this one; `absorbing`: those to come, with the parts taken.
+    `answered_at`: law time of the debtor's newest reply, on whatever channel.
     """
 
     debtor_id: UUID
@@ -253,31 +263,7 @@ class DebtorState(Compact):
     absorbed: list[str] = []
     absorbing: dict[str, list[int]] = {}
     erasure_requested: bool = False
-
-
-class HoldChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the planner says about the hold that intake placed: active (confirmed) or lifted."""
-
-    hold_id: UUID
-    state: str
-    reason: str
-    until: datetime | None = None
-
-
-class WorkItemDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Something that needs a person. `cause` makes its identity: the same cause, the same item.
-
-    `episode` and `step_key` name the step of the debt that a person is to decide on, if any.
-    """
-
-    kind: str
-    cause: UUID
-    debtor_id: UUID
-    debt_id: UUID | None = None
-    contact_id: UUID | None = None
-    episode: int | None = None
-    step_key: str | None = None
-    reasons: tuple[Reason, ...] = ()
+    answered_at: datetime | None = None
 
 
 _encoder = msgspec.json.Encoder()

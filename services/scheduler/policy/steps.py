@@ -14,9 +14,9 @@ from services.scheduler.policy.rulebook import Ladder, Step
 from services.scheduler.policy.state import DebtState, StepRecord
 from shared.events.contact import Reason
 
-FAILURES_MAX = 3  # three different days without a provider taking it: a person must look
+FAILURES_MAX = 3  # three different days without a provider taking it, on one channel: look at it
 ONE_DAY = timedelta(days=1)
-OVER = frozenset({"sent", "entered_late", "missed", "withheld", "waived"})
+OVER = frozenset({"sent", "handed_off", "entered_late", "missed", "withheld", "waived"})
 TAKEN = frozenset({"sent", "unknown", "unknown_final"})
 NOTHING_DONE = StepRecord()
 
@@ -77,7 +77,9 @@ def locate(view: View, *, planned: frozenset[str]) -> Position:
         found = _flying(view, step, record, planned)
         if found is not None:
             return found
-        if record.state not in ("pending", "open") or _past_stage(debt, step):
+        # What left already may want a follow-up on another channel, which is not asked here.
+        waiting = record.state in ("pending", "open") and not record.sent_on
+        if not waiting or _past_stage(debt, step):
             continue
         due = due_day(debt, step)
         if view.day < due:
@@ -99,6 +101,17 @@ def valid_on(debt: DebtState, step: Step, day: date) -> bool:
     if step.mandatory or step.misfire != "skip":
         return True
     return (day - due_day(debt, step)).days <= step.max_days_late
+
+
+def retry(view: View, step: Step, channel: str) -> Position | None:
+    """Return the wait of a channel that failed today already; the others need not wait for it."""
+    record = view.debt.steps.get(step.key, NOTHING_DONE)
+    if channel not in record.failed_on or record.at is None:
+        return None
+    again = record.at.astimezone(view.zone).date() + ONE_DAY
+    if view.day >= again:
+        return None
+    return Position(None, again, _reason(view, "ladder.retry", "wait", step))
 
 
 def _flying(view: View, step: Step, record: StepRecord, planned: frozenset[str]) -> Position | None:
@@ -147,7 +160,7 @@ def _due(view: View, step: Step, record: StepRecord) -> Position:
     if step.mandatory and record.reason is not None and record.state == "pending":
         # withheld before: it is tried again only when something about it changed (`decide` knows)
         return Position(step, None, _reason(view, "ladder.step_due", "retry", step))
-    earliest, rule = _earliest(view, step, record)
+    earliest, rule = _earliest(view, step)
     if earliest is None:
         return Position(None, None, _reason(view, rule, "wait", step))
     if view.day < earliest:
@@ -155,7 +168,7 @@ def _due(view: View, step: Step, record: StepRecord) -> Position:
     return Position(step, None, _reason(view, "ladder.step_due", "due", step))
 
 
-def _earliest(view: View, step: Step, record: StepRecord) -> tuple[date | None, str]:
+def _earliest(view: View, step: Step) -> tuple[date | None, str]:
     """Return the first date the step may be taken on and the rule that says so; None: not known."""
     taken = [(r.at, key) for key, r in view.debt.steps.items() if r.state in TAKEN and r.at]
     days = {key: at.astimezone(view.zone).date() for at, key in taken}
@@ -163,8 +176,6 @@ def _earliest(view: View, step: Step, record: StepRecord) -> tuple[date | None, 
     limits: list[tuple[date, str]] = []
     if days:
         limits.append((max(days.values()) + view.ladder.gap_days * ONE_DAY, "ladder.gap"))
-    if record.failures and record.at is not None:
-        limits.append((record.at.astimezone(view.zone).date() + ONE_DAY, "ladder.retry"))
     if step.after_step is not None:
         if step.after_step not in days:
             return None, "ladder.precondition"
@@ -187,7 +198,7 @@ def _later_due(view: View, index: int) -> bool:
 
 def _never(debt: DebtState, key: str) -> bool:
     state = debt.steps.get(key, NOTHING_DONE).state
-    return state in ("entered_late", "missed", "withheld", "waived")
+    return state in ("handed_off", "entered_late", "missed", "withheld", "waived")
 
 
 def _overtaken(debt: DebtState, ladder: Ladder, index: int) -> bool:

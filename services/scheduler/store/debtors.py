@@ -14,12 +14,16 @@ from shared.postgres.connection import Connection
 
 
 class DebtorRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One debtor's folded state and the law-time instant at which to look again."""
+    """One debtor's folded state and the law-time instant at which to look again.
+
+    `held`: a hold is why nothing is planned, so its lift ends the wait.
+    """
 
     debtor_id: UUID
     tenant_id: str
     wake_at: datetime | None
     state: bytes
+    held: bool = False
 
 
 class DebtRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,17 +50,19 @@ async def save_debtors(conn: Connection, partition: int, rows: Sequence[DebtorRo
     """Insert or replace folded states."""
     await conn.execute(
         """
-        INSERT INTO debtor AS d (debtor_id, shard, tenant_id, wake_at, state)
-        SELECT id, $1, tenant, wake, state
-        FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bytea[])
-             AS u(id, tenant, wake, state)
-        ON CONFLICT (debtor_id) DO UPDATE SET wake_at = EXCLUDED.wake_at, state = EXCLUDED.state
+        INSERT INTO debtor AS d (debtor_id, shard, tenant_id, wake_at, state, held)
+        SELECT id, $1, tenant, wake, state, held
+        FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bool[])
+             AS u(id, tenant, wake, state, held)
+        ON CONFLICT (debtor_id) DO UPDATE SET
+            wake_at = EXCLUDED.wake_at, state = EXCLUDED.state, held = EXCLUDED.held
         """,
         partition,
         [r.debtor_id for r in rows],
         [r.tenant_id for r in rows],
         [r.wake_at for r in rows],
         [r.state for r in rows],
+        [r.held for r in rows],
     )
 
 

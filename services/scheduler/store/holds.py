@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy.state import HoldChange
+from services.scheduler.policy.drafts import HoldChange
 from shared.events.envelope import Envelope, encode
 from shared.events.hold import Hold, subject_of
 from shared.events.identities import fact_id

@@ -96,19 +96,20 @@ async def offsets(conn: Connection) -> dict[int, tuple[int, int]]:
     return {row["partition"]: (row["debt_offset"], row["contact_offset"]) for row in rows}
 
 
-async def peek(conn: Connection, partition: int) -> tuple[bool, bool]:
-    """Say whether a contact under way, and a debtor, of the shard is due: no lock taken."""
+async def peek(conn: Connection, partition: int) -> tuple[bool, bool, bool]:
+    """Say whether a contact under way, a debtor, or a lift of the shard is due: no lock taken."""
     row = await conn.fetchrow(
         """
         SELECT EXISTS (SELECT 1 FROM contact
                        WHERE shard = $1 AND state > 0 AND wake_at <= l.now) AS contacts,
-               EXISTS (SELECT 1 FROM debtor WHERE shard = $1 AND wake_at <= l.now) AS debtors
+               EXISTS (SELECT 1 FROM debtor WHERE shard = $1 AND wake_at <= l.now) AS debtors,
+               EXISTS (SELECT 1 FROM lift WHERE shard = $1) AS lifts
         FROM (SELECT platform.law_now() AS now) AS l
         """,
         partition,
     )
     assert row is not None  # noqa: S101 - a query over one row returns one
-    return row["contacts"], row["debtors"]
+    return row["contacts"], row["debtors"], row["lifts"]
 
 
 async def next_due(conn: Connection) -> datetime | None:

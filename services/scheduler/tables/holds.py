@@ -1,4 +1,4 @@
-"""Table of holds: one row per hold, its newest version; history is the topic and the ledger."""
+"""Tables of holds (a row has the newest version; history is the topic and the ledger) and lifts."""
 
 from sqlalchemy import Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
 
@@ -20,6 +20,13 @@ def describe(metadata: MetaData) -> None:
         Column("until", instant),
         Column("lifted_at", instant),
         Column("origin", Text, nullable=False),
+    )
+    Table(
+        "lift",
+        metadata,
+        Column("shard", Integer, primary_key=True, autoincrement=False),
+        Column("hold_id", Uuid, primary_key=True),
+        Column("tenant_id", Text, nullable=False),
     )
     Index("hold_active", hold.c.subject, postgresql_where=text("state = 'active'"))
     Index("hold_tenant", hold.c.tenant_id, hold.c.placed_at, hold.c.hold_id)

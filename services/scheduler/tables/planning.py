@@ -39,7 +39,9 @@ def describe(metadata: MetaData) -> None:
         Column("tenant_id", Text, nullable=False),
         Column("wake_at", instant),
         Column("state", LargeBinary, nullable=False),
+        Column("held", Boolean, nullable=False, server_default=text("false")),
     )
+    Index("debtor_held", debtor.c.shard, debtor.c.tenant_id, postgresql_where=text("held"))
     Index(
         "debtor_wakes",
         debtor.c.shard,
@@ -81,6 +83,13 @@ def _contact_table(metadata: MetaData) -> None:
         Column("closings", Integer, nullable=False, server_default=text("0")),
         Column("task", LargeBinary),
         Column("traceparent", Text),
+        Column("held", Boolean, nullable=False, server_default=text("false")),
+    )
+    Index(
+        "contact_held",
+        contact.c.shard,
+        contact.c.tenant_id,
+        postgresql_where=text("held AND state = 0"),
     )
     Index(
         "contact_planned",

@@ -132,7 +132,13 @@ class Case:
         async with self.pool.transaction() as conn:
             await shards.lock_shard(conn, partition=self.shard, epoch=self.epoch)
             law, machine = await shards.clocks(conn)
-            yield WorkingSet(conn, partition=self.shard, law=law, machine=machine)
+            yield WorkingSet(
+                conn,
+                partition=self.shard,
+                law=law,
+                machine=machine,
+                address_subject_of=self.dispatcher.address_subject_of,
+            )
 
     async def fold(self, *events: Incoming) -> None:
         """Fold events as one batch."""

@@ -19,6 +19,7 @@ from deploy.portfolio.configuration import Choice, Sender
 from deploy.portfolio.debtors import AGE_DAYS, Debtor, LadderStep
 from deploy.portfolio.events import Books, registrations
 from deploy.portfolio.sample import draw_sample
+from services.scheduler.message_checks import check_template
 from shared.events.configuration import Portfolio, SenderAccount, Template, Tenant
 
 START = date(2026, 3, 2)
@@ -126,18 +127,20 @@ def test_payments_settle_the_oldest_invoices_first(sample: list[Debtor]) -> None
 def test_configuration_follows_the_shipped_ladders(ladder_id: str) -> None:
     ladder = (LADDERS / f"{ladder_id}.yaml").read_text()
     sender = Sender("sms-br", "+5511912345678", "http://127.0.0.1:1", {"auth_token": "env:T"})
-    choice = Choice(ladder_id, ladder, {"br": "pack: br"}, sender)
+    choice = Choice(ladder_id, ladder, {"br": "pack: br"}, [sender])
     entries = list(configuration.entries(tenant_id="t", brazil=choice, united_states=choice))
     kinds = [kind for kind, _, _ in entries]
     assert kinds[0] == "tenant"
     assert kinds[-2:] == ["portfolio", "portfolio"]
     steps = yaml.safe_load(ladder)["steps"]
     templates = {id_: body for kind, id_, body in entries if kind == "template"}
-    assert set(templates) == {step["templates"]["sms"] for step in steps}
+    assert set(templates) == {name for step in steps for name in step["templates"].values()}
     for body in templates.values():
         assert set(body["texts"]) == {"pt-BR", "en-US", "es"}
-        assert all("{opt_out}" in text and text.format(**VALUES) for text in body["texts"].values())
-        msgspec.convert(body, Template)
+        assert all(text.format(**VALUES) for text in body["texts"].values())
+        mail = body["channel"] == "email"
+        assert all(("{opt_out}" in text) is not mail for text in body["texts"].values())
+        check_template(msgspec.convert(body, Template))
     offsets = [step.offset_days for step in configuration.steps_of(ladder)]
     assert offsets == sorted(step["offset_days"] for step in steps)
     shapes = {"account": SenderAccount, "portfolio": Portfolio, "tenant": Tenant}
@@ -149,7 +152,7 @@ def test_configuration_follows_the_shipped_ladders(ladder_id: str) -> None:
 def test_wording_follows_the_step() -> None:
     ladder = (LADDERS / "br-consumer-standard.yaml").read_text()
     sender = Sender("sms-br", "+5511912345678", "http://127.0.0.1:1", {})
-    choice = Choice("br", ladder, {}, sender)
+    choice = Choice("br", ladder, {}, [sender])
     bodies = {
         id_: body["texts"]["pt-BR"]
         for _, id_, body in configuration.entries(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.scheduler.policy.state import HoldChange
+from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.store import holds as store
 from shared.events.hold import Hold, subject_of
 from shared.events.identities import hold_id, time_ordered_id

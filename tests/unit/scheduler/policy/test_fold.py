@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from services.scheduler.policy.decision import Folded
-from services.scheduler.policy.state import HoldChange, encode
+from services.scheduler.policy.drafts import HoldChange
+from services.scheduler.policy.state import encode
 from shared.events import debt as events
 from shared.events.hold import subject_of
 from shared.events.identities import hold_id

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import WorkItemDraft
 from services.scheduler.policy.ladder import load_ladder
-from services.scheduler.policy.state import WorkItemDraft, encode
+from services.scheduler.policy.state import encode
 from shared.events.contact import WorkItemFact
 from tests.unit.scheduler.policy.builders import Desk, portfolio, registered, rulebook, uid
 
