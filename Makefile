@@ -57,8 +57,9 @@ bench: $(READY) ## contacts per second, end to end: one line of JSON
 schemas: $(READY) ## write the JSON Schemas of the events anew
 	$(BIN)/python -m shared.events.schemas
 
-docs: $(READY) ## write the generated tables of the documents anew
+docs: $(READY) ## write generated tables, documents and dashboards anew
 	$(BIN)/python -m deploy.documents
+	$(BIN)/python -m deploy.observability
 
 hooks: $(READY) ## run the checks before each commit
 	$(BIN)/pre-commit install
