@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
+    ANOTHERS,
     PAGE_DEFAULT,
     Cursor,
     Limit,
@@ -54,7 +55,10 @@ def router(reading: Reading) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["contacts"])
 
-    @routes.get("/v1/contacts", openapi_extra=operation("list_contacts", gives=ContactPage))
+    @routes.get(
+        "/v1/contacts",
+        openapi_extra=operation("list_contacts", gives=ContactPage, refuses=ANOTHERS),
+    )
     async def list_contacts(
         tenant: Tenant,
         portfolio: str | None = None,
@@ -81,7 +85,8 @@ def router(reading: Reading) -> APIRouter:
         return json_response(await find(reading, wanted, cursor, limit))
 
     @routes.get(
-        "/v1/contacts/{contact_id}", openapi_extra=operation("read_contact", gives=ContactView)
+        "/v1/contacts/{contact_id}",
+        openapi_extra=operation("read_contact", gives=ContactView, refuses=ANOTHERS),
     )
     async def read_contact(tenant: Tenant, contact_id: str) -> Response:
         """One contact as it stands."""

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
+    ANOTHERS,
     PAGE_DEFAULT,
     Cursor,
     Limit,
@@ -61,7 +62,9 @@ def router(reading: Reading) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["feed"])
 
-    @routes.get("/v1/events", openapi_extra=operation("read_facts", gives=FactPage))
+    @routes.get(
+        "/v1/events", openapi_extra=operation("read_facts", gives=FactPage, refuses=ANOTHERS)
+    )
     async def read_events(
         tenant: Tenant,
         after: Cursor = None,

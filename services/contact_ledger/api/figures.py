@@ -8,7 +8,14 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from services.contact_ledger.api.reading import Reading, Tenant, instant, ordered, required
+from services.contact_ledger.api.reading import (
+    ANOTHERS,
+    Reading,
+    Tenant,
+    instant,
+    ordered,
+    required,
+)
 from services.contact_ledger.kpis import Counts, Kpis, ratios
 from services.contact_ledger.store import alarms, contacts, kpis
 from services.contact_ledger.store.alarms import Alarm
@@ -95,7 +102,7 @@ def router(reading: Reading) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["figures"])
 
-    @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures))
+    @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures, refuses=ANOTHERS))
     async def read_kpis(
         tenant: Tenant,
         starts_at: Annotated[str | None, Query(alias="from", max_length=40)] = None,
@@ -120,7 +127,9 @@ def router(reading: Reading) -> APIRouter:
 
 
 def _add_balance(routes: APIRouter, reading: Reading) -> None:
-    @routes.get("/v1/balance", openapi_extra=operation("read_balance", gives=BalanceSheet))
+    @routes.get(
+        "/v1/balance", openapi_extra=operation("read_balance", gives=BalanceSheet, refuses=ANOTHERS)
+    )
     async def read_balance(
         tenant: Tenant,
         day_from: Annotated[date | None, Query(alias="from")] = None,
@@ -140,7 +149,9 @@ def _add_balance(routes: APIRouter, reading: Reading) -> None:
         )
         return json_response(sheet)
 
-    @routes.get("/v1/alarms", openapi_extra=operation("read_alarms", gives=AlarmList))
+    @routes.get(
+        "/v1/alarms", openapi_extra=operation("read_alarms", gives=AlarmList, refuses=ANOTHERS)
+    )
     async def read_alarms(tenant: Tenant) -> Response:
         """Contacts whose facts contradict each other, newest first (at most 1,000)."""
         async with reading.pool.acquire() as conn:

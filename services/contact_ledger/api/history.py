@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
+    ANOTHERS,
     PAGE_DEFAULT,
     Cursor,
     Limit,
@@ -38,7 +39,7 @@ def router(reading: Reading) -> APIRouter:
 
     @routes.get(
         "/v1/debtors/{debtor_id}/history",
-        openapi_extra=operation("read_history", gives=HistoryPage),
+        openapi_extra=operation("read_history", gives=HistoryPage, refuses=ANOTHERS),
     )
     async def read_history(
         tenant: Tenant,
