@@ -68,6 +68,9 @@ def new_cluster_id() -> str:
 class Kafka:
     """One embedded broker with its data."""
 
+    properties = PROPERTIES
+    format_options: tuple[str, ...] = ()  # more for the storage tool, such as first users
+
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -129,7 +132,7 @@ class Kafka:
         self.cluster_id = new_cluster_id()
         places.write(
             self._properties,
-            PROPERTIES.format(
+            self.properties.format(
                 host=LOOPBACK,
                 port=self.port,
                 controller_port=self._controller_port,
@@ -138,6 +141,7 @@ class Kafka:
         )
         places.write(self._log4j, LOG_SETTINGS.read_text())
         arguments = ["format", "-t", self.cluster_id, "-c", str(self._properties), "--standalone"]
+        arguments += self.format_options
         tool = self._command("Kafka's storage tool", "kafka.tools.StorageTool", *arguments)
         tool.start()
         tool.wait_until(lambda: tool.exit_code == 0, seconds_max=FORMAT_SECONDS_MAX)

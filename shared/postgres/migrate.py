@@ -10,11 +10,13 @@ the version table lives in the service's own schema.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
+import asyncpg
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -22,7 +24,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import MetaData, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -155,8 +156,10 @@ def _connected(url: str, work: Callable[[SyncConnection], T]) -> T:
     """Run `work` on a synchronous face of an asyncpg connection, also inside a running loop."""
 
     async def run() -> T:
-        address = make_url(url).set(drivername="postgresql+asyncpg")
-        engine = create_async_engine(address, poolclass=NullPool)
+        # The driver reads the URL, as it does for the pool: TLS parameters mean the same here.
+        engine = create_async_engine(
+            "postgresql+asyncpg://", poolclass=NullPool, async_creator=partial(asyncpg.connect, url)
+        )
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
