@@ -8,7 +8,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-unit up servers sample demo bench schemas docs hooks clean
+.PHONY: help setup check format test test-unit up servers sample secrets demo bench schemas docs hooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ up: $(READY) ## start everything on this machine and stay up; Ctrl-C stops it
 
 sample: $(READY) ## configure a sample tenant in what `make up` started; prints its key
 	@$(BIN)/python -m deploy.demo.sample
+
+secrets: ## write the secret files that docker-compose.yml mounts and that are missing
+	@$(PYTHON) -m deploy.containers.keys
 
 servers: $(READY) ## start PostgreSQL and Kafka alone and print how to use them
 	$(BIN)/python -m deploy.local servers
