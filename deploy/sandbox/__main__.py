@@ -36,6 +36,7 @@ def main() -> int:
     setup = Setup(
         control_key=key,
         host=arguments.host,
+        smtp_port=arguments.smtp_port,
         port=arguments.port,
         seed=arguments.seed,
         clock_url=arguments.clock_url or None,
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.sandbox", description=__doc__)
     commands = parser.add_subparsers(required=True)
     serving = commands.add_parser("serve", help="serve until stopped")
+    serving.add_argument("--smtp-port", type=int, default=0, help="0: any free port")
     serving.add_argument("--host", default=HOST, help="address to listen on")
     serving.add_argument("--port", type=int, default=0, help="0: any free port, printed")
     serving.add_argument("--seed", default="1", help="fate of every debtor")

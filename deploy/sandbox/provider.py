@@ -20,7 +20,10 @@ from deploy.sandbox.witness import Witness
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What every provider shares. `accepted` hands a message over to the debtors' world."""
+    """What every provider shares. `accepted` hands a message over to the debtors' world.
+
+    `host` and `smtp_port` (0: any free one) are for providers that listen themselves.
+    """
 
     seed: str
     clock: LawClock
@@ -29,6 +32,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     faults: FaultScript
     webhooks: Webhooks
     accepted: Callable[[Message, tuple[Fault, ...]], None]
+    host: str = "127.0.0.1"
+    smtp_port: int = 0
 
 
 class Provider(Protocol):

@@ -10,6 +10,7 @@ from deploy.sandbox.infobip import Infobip
 from deploy.sandbox.meta import Meta
 from deploy.sandbox.provider import Parts, Provider
 from deploy.sandbox.ses import Ses
+from deploy.sandbox.smtp import Smtp
 from deploy.sandbox.twilio import Twilio
 
 DEFAULT = "twilio"  # whose account is meant when a registration names no provider
@@ -19,4 +20,5 @@ PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
     "infobip": Infobip,
     "meta": Meta,
     "ses": Ses,
+    "smtp": Smtp,
 }

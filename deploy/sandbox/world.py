@@ -32,6 +32,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
     control_key: str
     host: str = "127.0.0.1"  # every listener of the sandbox binds it
+    smtp_port: int = 0  # 0: any free one, told when an account is registered
     port: int = 0
     seed: str = "1"
     clock_url: str | None = None
@@ -70,6 +71,8 @@ class World:
             faults=self.faults,
             webhooks=self.webhooks,
             accepted=self.debtors.accepted,
+            host=setup.host,
+            smtp_port=setup.smtp_port,
         )
         self.providers = {name: make(parts) for name, make in PROVIDERS.items()}
         self.debtors.providers = self.providers
