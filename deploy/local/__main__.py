@@ -1,8 +1,8 @@
 """Command line of the local stack: `python -m deploy.local up | servers | lock`.
 
 In: `POSTGRES_URL`, `KAFKA_BOOTSTRAP` (servers that exist), `SCHEDULER_PORT`, `SMS_SENDER_PORT`,
-`CONTACT_LEDGER_PORT`, `SANDBOX_PORT`. Out: a running stack until Ctrl-C, its URLs and first key
-on standard output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.
+`CONTACT_LEDGER_PORT`, `SANDBOX_PORT`, `VIEW_PORT`. Out: a running stack until Ctrl-C, its URLs and
+first key on standard output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from deploy.local.errors import CannotRun
 
 EXIT_DIED, EXIT_CANNOT_START = 1, 2
 PORTS = {"scheduler": 8081, "sms_sender": 8082, "contact_ledger": 8083, "sandbox": 8090}
+VIEW_PORT = 8091
 
 
 def main() -> int:
@@ -38,19 +39,28 @@ def main() -> int:
 def up() -> int:
     """Start everything and stay up."""
     from deploy.local import variables  # noqa: PLC0415 - `servers` needs no services
-    from deploy.local.stack import Options, Stack  # noqa: PLC0415 - likewise
+    from deploy.local.page import Page  # noqa: PLC0415 - likewise
+    from deploy.local.stack import SERVICES, Options, Stack  # noqa: PLC0415 - likewise
 
     lasting = "regua" if os.environ.get("POSTGRES_URL") else None
     ports = {name: _port(name, port) for name, port in PORTS.items()}
-    stack = Stack(Options(ports=ports, database=lasting, folder=places.run_folder("up")), say=say)
+    folder = places.run_folder("up")
+    services = {name: port for name, port in ports.items() if name in SERVICES}
+    page = Page(_port("view", VIEW_PORT), services, folder)
+    options = Options(ports=ports, database=lasting, folder=folder, environment=page.environment())
+    stack = Stack(options, say=say)
     shown = stack.folder.parent / "up.env"
     try:
+        page.start()
         stack.start()
-        for name in stack.processes:
-            say(f"{name:15} {stack.url(name)}")
-        say(f"admin key       {stack.admin_key}")
-        say(f"variables       {variables.write(stack, shown)}")
-        say(f"logs            {stack.folder}")
+        urls = {name: stack.url(name) for name in stack.processes}
+        told = urls | {
+            "traces, metrics": page.url,
+            "admin key": stack.admin_key,
+            "variables": variables.write(stack, shown),
+            "logs": stack.folder,
+        }
+        say("\n".join(f"{name:15} {value}" for name, value in told.items()))
         say("Ctrl-C stops it all" + ("" if lasting else " and deletes its data"))
         stack.watch()
     except KeyboardInterrupt:
@@ -63,6 +73,7 @@ def up() -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shown.unlink(missing_ok=True)
         stack.stop()
+        page.stop()
     return 0
 
 

@@ -1,0 +1,171 @@
+"""Spans as they come in, kept by trace: so many traces, so many spans, the oldest go first.
+
+In: OTLP's protobuf. Out: lists for the page. Nothing is written anywhere.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+TRACES_MAX = 1_000
+SPANS_MAX = 50_000  # some 50 MB
+SPANS_OF_A_TRACE_MAX = 500
+LINKS_SHOWN_MAX = 16
+LISTED_MAX = 100
+TEXT_CHARS_MAX = 200
+MICROSECOND_NS = 1_000
+
+
+class UnreadableExport(ValueError):
+    """What was posted is no export of spans."""
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """One span; times are microseconds since the epoch."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    service: str
+    began_us: int
+    ended_us: int
+    error: str
+    attributes: dict[str, str | int | float | bool]
+    links: list[str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One trace in the list."""
+
+    trace_id: str
+    name: str
+    service: str
+    services: list[str]
+    began_us: int
+    duration_us: int
+    spans: int
+    errors: int
+
+
+class Traces:
+    """The traces in memory."""
+
+    def __init__(self) -> None:
+        self._traces: OrderedDict[str, list[Span]] = OrderedDict()
+        self.spans = 0
+        self.dropped = 0
+
+    def take(self, body: bytes) -> int:
+        """Keep the spans of one export; return how many. Raise `UnreadableExport`."""
+        taken = 0
+        for span in decoded(body):
+            self._keep(span)
+            taken += 1
+        return taken
+
+    def newest(
+        self, wanted: str = "", *, errors: bool = False, batches: bool = False
+    ) -> list[Summary]:
+        """Return the newest traces; `wanted` is (the beginning of) a trace's or contact's id.
+
+        Batches are traces of one span that name others by links; they are left out unless wanted.
+        """
+        found: list[Summary] = []
+        for trace_id, spans in reversed(self._traces.items()):
+            if len(found) == LISTED_MAX:
+                break
+            if not batches and len(spans) == 1 and spans[0].links:
+                continue
+            if wanted and not trace_id.startswith(wanted) and not _names(spans, wanted):
+                continue
+            summary = _summary(trace_id, spans)
+            if summary.errors or not errors:
+                found.append(summary)
+        return found
+
+    def spans_of(self, trace_id: str) -> list[Span]:
+        """Return a trace's spans, in the order in which they began."""
+        return sorted(self._traces.get(trace_id, []), key=lambda span: span.began_us)
+
+    def _keep(self, span: Span) -> None:
+        spans = self._traces.setdefault(span.trace_id, [])
+        self._traces.move_to_end(span.trace_id)
+        if len(spans) >= SPANS_OF_A_TRACE_MAX:
+            self.dropped += 1
+            return
+        spans.append(span)
+        self.spans += 1
+        while len(self._traces) > TRACES_MAX or self.spans > SPANS_MAX:
+            _, oldest = self._traces.popitem(last=False)
+            self.spans -= len(oldest)
+            self.dropped += len(oldest)
+
+
+def decoded(body: bytes) -> Iterator[Span]:
+    """Return the spans of an export; raise `UnreadableExport`."""
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        msg = "the body is no export of spans (OTLP protobuf)"
+        raise UnreadableExport(msg) from error
+    for of_resource in request.resource_spans:
+        service = str(_attributes(of_resource.resource.attributes).get("service.name", "unknown"))
+        for of_scope in of_resource.scope_spans:
+            for span in of_scope.spans:
+                yield _span(span, service)
+
+
+def _span(raw: trace_pb2.Span, service: str) -> Span:
+    failed = raw.status.code == trace_pb2.Status.STATUS_CODE_ERROR
+    return Span(
+        trace_id=raw.trace_id.hex(),
+        span_id=raw.span_id.hex(),
+        parent_id=raw.parent_span_id.hex(),
+        name=raw.name[:TEXT_CHARS_MAX],
+        kind=trace_pb2.Span.SpanKind.Name(raw.kind).removeprefix("SPAN_KIND_").lower(),
+        service=service,
+        began_us=raw.start_time_unix_nano // MICROSECOND_NS,
+        ended_us=raw.end_time_unix_nano // MICROSECOND_NS,
+        error=(raw.status.message[:TEXT_CHARS_MAX] or "error") if failed else "",
+        attributes=_attributes(raw.attributes),
+        links=[link.trace_id.hex() for link in raw.links[:LINKS_SHOWN_MAX]],
+    )
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> dict[str, str | int | float | bool]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> str | int | float | bool:
+    kind = value.WhichOneof("value")
+    given: Any = getattr(value, kind) if kind else ""
+    return given if isinstance(given, int | float | bool) else str(given)[:TEXT_CHARS_MAX]
+
+
+def _names(spans: Iterable[Span], wanted: str) -> bool:
+    return any(
+        str(span.attributes.get("regua.contact_id", "")).startswith(wanted) for span in spans
+    )
+
+
+def _summary(trace_id: str, spans: list[Span]) -> Summary:
+    first = min(spans, key=lambda span: (bool(span.parent_id), span.began_us))
+    began = min(span.began_us for span in spans)
+    return Summary(
+        trace_id=trace_id,
+        name=first.name,
+        service=first.service,
+        services=sorted({span.service for span in spans}),
+        began_us=began,
+        duration_us=max(span.ended_us for span in spans) - began,
+        spans=len(spans),
+        errors=sum(bool(span.error) for span in spans),
+    )

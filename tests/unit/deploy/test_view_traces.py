@@ -1,0 +1,94 @@
+"""The page's traces: as they were sent, found by id, bounded, the oldest gone first."""
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from deploy.view import traces
+from deploy.view.traces import Traces, UnreadableExport
+
+TRACE = bytes(range(16))
+CONTACT = "0192f0c1-0000-7000-8000-000000000001"
+
+
+def export(
+    trace_id: bytes = TRACE,
+    *,
+    number: int = 1,
+    parent: int = 0,
+    failed: bool = False,
+    links: int = 0,
+    began_us: int = 1_000,
+) -> bytes:
+    request = ExportTraceServiceRequest()
+    of_resource = request.resource_spans.add()
+    named = of_resource.resource.attributes.add(key="service.name")
+    named.value.string_value = "scheduler"
+    span = of_resource.scope_spans.add().spans.add(
+        trace_id=trace_id,
+        span_id=number.to_bytes(8, "big"),
+        parent_span_id=parent.to_bytes(8, "big") if parent else b"",
+        name=f"span {number}",
+        kind=5,
+        start_time_unix_nano=began_us * 1_000,
+        end_time_unix_nano=(began_us + 500) * 1_000,
+    )
+    span.attributes.add(key="regua.contact_id").value.string_value = CONTACT
+    span.attributes.add(key="regua.attempt").value.int_value = 1
+    if failed:
+        span.status.code = 2
+        span.status.message = "unknown_timeout"
+    for _ in range(links):
+        span.links.add(trace_id=bytes(16), span_id=bytes(8))
+    return request.SerializeToString()
+
+
+def test_a_trace_is_told_as_it_was_sent() -> None:
+    kept = Traces()
+    kept.take(export(number=2, parent=1, failed=True, began_us=1_200))
+    kept.take(export(number=1))
+    [summary] = kept.newest()
+    assert (summary.name, summary.service, summary.spans, summary.errors) == (
+        "span 1", "scheduler", 2, 1,
+    )  # fmt: skip
+    assert summary.duration_us == 700
+    first, second = kept.spans_of(TRACE.hex())
+    assert (first.parent_id, second.parent_id) == ("", first.span_id)
+    assert second.error == "unknown_timeout"
+    assert second.kind == "consumer"
+    assert second.attributes == {"regua.contact_id": CONTACT, "regua.attempt": 1}
+
+
+def test_traces_are_found_by_their_id_by_a_contacts_and_by_error() -> None:
+    kept = Traces()
+    kept.take(export())
+    kept.take(export(b"\xff" * 16, failed=True))
+    assert [each.trace_id for each in kept.newest("ffff")] == ["ff" * 16]
+    assert len(kept.newest(CONTACT)) == 2
+    assert not kept.newest("0000ff")
+    assert [each.trace_id for each in kept.newest(errors=True)] == ["ff" * 16]
+
+
+def test_batches_are_left_out_unless_asked_for() -> None:
+    kept = Traces()
+    kept.take(export(links=3))
+    assert not kept.newest()
+    assert len(kept.newest(batches=True)) == 1
+
+
+def test_the_oldest_trace_goes_first_and_no_trace_grows_without_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(traces, "TRACES_MAX", 3)
+    monkeypatch.setattr(traces, "SPANS_OF_A_TRACE_MAX", 2)
+    kept = Traces()
+    for number in range(5):
+        for span in range(3):
+            kept.take(export(bytes([number + 1]) * 16, number=span + 1))
+    assert [each.trace_id[:2] for each in kept.newest()] == ["05", "04", "03"]
+    assert kept.spans == 6
+    assert kept.dropped == 9
+
+
+def test_what_is_no_export_is_refused() -> None:
+    with pytest.raises(UnreadableExport, match="OTLP"):
+        Traces().take(b"\xff\xff\xff\xffnot protobuf")
