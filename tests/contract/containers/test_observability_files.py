@@ -1,6 +1,7 @@
 """What watches the platform is given services, paths and data sources that exist."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import yaml
 
 from tests.support import compose
+from tests.support.promtool import promtool
 from tests.support.tree import ROOT, services
 
 FOLDER = ROOT / "deploy" / "observability"
+CHECK_SECONDS_MAX = 60
 Json = dict[str, Any]
 
 
@@ -29,14 +32,29 @@ def test_every_service_is_scraped_where_it_serves(containers: dict[str, Json]) -
     jobs = {job["job_name"]: job for job in read("prometheus", "prometheus.yml")["scrape_configs"]}
     for service in services():
         name = service.replace("_", "-")
-        lookup = jobs[service]["dns_sd_configs"][0]
-        assert lookup["names"] == [name]
-        assert str(lookup["port"]) == containers[name]["environment"]["HTTP_PORT"]
+        port = containers[name]["environment"]["HTTP_PORT"]
+        assert jobs[service]["static_configs"] == [{"targets": [f"{name}:{port}"]}]
+
+
+def test_prometheus_itself_accepts_its_file(tmp_path: Path) -> None:
+    copied = tmp_path / "prometheus.yml"
+    rules = f"{FOLDER / 'prometheus' / 'rules'}/"
+    text = (FOLDER / "prometheus" / "prometheus.yml").read_text()
+    copied.write_text(text.replace("/etc/prometheus/rules/", rules))
+    done = subprocess.run(
+        [promtool(), "check", "config", str(copied)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=CHECK_SECONDS_MAX,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rules found" in done.stdout
 
 
 def test_nothing_is_scraped_that_is_not_there(containers: dict[str, Json]) -> None:
     for job in read("prometheus", "prometheus.yml")["scrape_configs"]:
-        for target in [each for part in job.get("static_configs", ()) for each in part["targets"]]:
+        for target in [each for part in job["static_configs"] for each in part["targets"]]:
             host = target.partition(":")[0]
             assert host in containers or host == "127.0.0.1", target
 
