@@ -36,7 +36,7 @@ VENDOR_CODES_FIRST = 100_000  # smaller codes are the sandbox's own causes
 PRESSES = {"promise": "promise", "help": "human", "opt_out_words": "opt_out"}
 WORDS = {"undelivered": "failed"}
 
-_PATH = re.compile(r"/v\d{1,2}\.\d/(\d{1,30})(/messages)?")
+_PATH = re.compile(r"/v\d{1,2}\.\d/(\d{1,30})(/messages)?/?")
 _encoder = msgspec.json.Encoder()
 
 

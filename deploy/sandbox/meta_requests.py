@@ -158,7 +158,8 @@ def _payloads(template: Approved, components: list[Any]) -> tuple[tuple[str, str
         if _kind(component) != "button":
             continue
         index = str(component.get("index", ""))
-        fits = component.get("sub_type") == "quick_reply" and index.isdecimal()
+        kind = _text(component, "sub_type").lower()
+        fits = kind == "quick_reply" and index.isdecimal()
         if not fits or int(index) >= len(template.buttons):
             raise Refused(131009, f"Button at index {index} is not a quick reply of the template")
         given = component.get("parameters") or [{}]
