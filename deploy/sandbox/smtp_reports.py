@@ -5,12 +5,10 @@ forms of RFC 3464 (delivery reports), RFC 5965 (complaints), RFC 3834 (answering
 mail programs write replies: with all of ours quoted below.
 """
 
-from email.message import EmailMessage, Message
-from email.mime.base import MIMEBase
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
+from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
+from hashlib import blake2b
 
 from deploy.sandbox.messages import Message as Accepted
 
@@ -55,40 +53,39 @@ def delivery_report(mail: Mail, action: str, code: int | str | None) -> bytes:
         status, diagnosis = known or (failed if action == "failed" else good)
     if action == "delayed":
         status = "4.4.1"
-    report = MIMEMultipart("report", policy=SMTP)
-    report.set_param("report-type", "delivery-status")
-    report["From"], report["To"] = MAILER, mail.return_path
-    report["Subject"] = f"Delivery Status Notification ({action})"
-    _date(report, mail)
-    report["Auto-Submitted"] = "auto-replied"
-    report.attach(MIMEText(f"Your message: {action}.\n", "plain", "utf-8"))
     fields = (
         f"Reporting-MTA: dns; {MTA}\r\nOriginal-Envelope-Id: {mail.sid.partition('@')[0]}\r\n\r\n"
         f"Final-Recipient: rfc822; {mail.to}\r\nAction: {action}\r\nStatus: {status}\r\n"
         f"Diagnostic-Code: {diagnosis}\r\n"
     )
-    report.attach(_part("message", "delivery-status", fields))
-    report.attach(_part("text", "rfc822-headers", mail.headers.decode("ascii", "replace")))
-    return report.as_bytes()
+    return _report(
+        mail,
+        "delivery-status",
+        {
+            "From": MAILER,
+            "Subject": f"Delivery Status Notification ({action})",
+            "Auto-Submitted": "auto-replied",
+        },
+        f"Your message: {action}.",
+        (fields, f"text/rfc822-headers\r\n\r\n{_headers(mail)}\r\n"),
+    )
 
 
 def complaint(mail: Mail) -> bytes:
     """Return a complaint as a feedback loop sends it: the recipient struck out."""
-    report = MIMEMultipart("report", policy=SMTP)
-    report.set_param("report-type", "feedback-report")
-    report["From"], report["To"] = f"fbl@{MTA}", mail.return_path
-    report["Subject"] = "Abuse report"
-    _date(report, mail)
-    report.attach(MIMEText("This is an abuse report for a message from you.\n", "plain", "utf-8"))
     fields = (
         "Feedback-Type: abuse\r\nUser-Agent: Sandbox/1.0\r\nVersion: 1\r\n"
         f"Original-Mail-From: <{mail.return_path}>\r\n"
         "Original-Rcpt-To: <redacted>\r\n"
     )
-    report.attach(_part("message", "feedback-report", fields))
-    struck = mail.headers.decode("ascii", "replace").replace(mail.to, "redacted@redacted.invalid")
-    report.attach(_part("message", "rfc822", f"{struck}\r\n\r\n(removed)\r\n"))
-    return report.as_bytes()
+    struck = _headers(mail).replace(mail.to, "redacted@redacted.invalid")
+    return _report(
+        mail,
+        "feedback-report",
+        {"From": f"fbl@{MTA}", "Subject": "Abuse report"},
+        "This is an abuse report for a message from you.",
+        (fields, f"message/rfc822\r\n\r\n{struck}\r\n\r\n(removed)\r\n"),
+    )
 
 
 def away(mail: Mail, language: str) -> bytes:
@@ -122,12 +119,32 @@ def _from_person(mail: Mail, subject: str, text: str) -> EmailMessage:
     return message
 
 
-def _date(message: Message, mail: Mail) -> None:
+def _date(message: EmailMessage, mail: Mail) -> None:
     message["Date"] = format_datetime(mail.updated or mail.created)
     message["Message-ID"] = make_msgid(domain=MTA)
 
 
-def _part(kind: str, subtype: str, text: str) -> Message:
-    part = MIMEBase(kind, subtype, policy=SMTP)
-    part.set_payload(text)
-    return part
+def _headers(mail: Mail) -> str:
+    return mail.headers.decode("ascii", "replace")
+
+
+def _report(
+    mail: Mail, kind: str, headers: dict[str, str], words: str, parts: tuple[str, str]
+) -> bytes:
+    """Return a multipart/report: words for people, fields for programs, the mail it is about."""
+    boundary = f"=_{blake2b(f'{kind}{mail.sid}'.encode(), digest_size=12).hexdigest()}"
+    head = headers | {
+        "To": mail.return_path,
+        "Date": format_datetime(mail.updated or mail.created),
+        "Message-ID": make_msgid(domain=MTA),
+        "MIME-Version": "1.0",
+        "Content-Type": f'multipart/report; report-type={kind}; boundary="{boundary}"',
+    }
+    bodies = (
+        f"text/plain; charset=utf-8\r\n\r\n{words}\r\n",
+        f"message/{kind}\r\n\r\n{parts[0]}",
+        parts[1],
+    )
+    lines = "".join([f"{name}: {value}\r\n" for name, value in head.items()])
+    inner = "".join([f"--{boundary}\r\nContent-Type: {each}\r\n" for each in bodies])
+    return f"{lines}\r\n{inner}--{boundary}--\r\n".encode()
