@@ -24,8 +24,13 @@ PROVIDERS_MODE = 0o755  # mounted as a whole: the image's user must be able to e
 OWNER_ONLY = 0o600
 SERVICES = ("scheduler", "sms_sender", "email_sender", "whatsapp_sender", "contact_ledger")
 DATABASE = "postgres:5432/regua"  # where the compose file's network finds it
-# The accounts that the sandbox plays for the sample: what their SIDs are, by variable.
-SANDBOX_SIDS = {"SANDBOX_BR_SID": "AC" + "b5" * 16, "SANDBOX_US_SID": "AC" + "05" * 16}
+# The accounts that the sandbox plays for the sample, by variable: no secrets, as in deploy/local.
+SANDBOX_ACCOUNTS = {
+    "SANDBOX_BR_SID": "AC" + "b5" * 16,
+    "SANDBOX_US_SID": "AC" + "05" * 16,
+    "SANDBOX_BR_MAIL_USER": "casa-aurora",
+    "SANDBOX_US_MAIL_USER": "lakeside",
+}
 
 
 def main() -> int:
@@ -98,7 +103,7 @@ def _url_of(service: str) -> Callable[[], str]:
 
 
 def _sandbox_environment() -> str:
-    values = {"SANDBOX_AUTH_TOKEN": _token(), **SANDBOX_SIDS}
+    values = {"SANDBOX_AUTH_TOKEN": _token(), **SANDBOX_ACCOUNTS}
     return "\n".join(f"{name}={value}" for name, value in values.items())
 
 

@@ -70,9 +70,10 @@ def test_production_accepts_them(
 
 def test_the_sandbox_s_accounts_find_what_the_local_stack_gives_them() -> None:
     settings = {name.upper() for name in SmsSenderSettings.model_fields}
-    local = set(environment("sms_sender", made())) - settings
-    given = {line.split("=")[0] for line in keys.makers()["sandbox.env"]().splitlines()}
-    assert local == given
+    local = environment("sms_sender", made())
+    given = dict(line.split("=") for line in keys.makers()["sandbox.env"]().splitlines())
+    assert set(local) - settings == set(given)
+    assert all(local[name] == given[name] for name in keys.SANDBOX_ACCOUNTS)
 
 
 def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
