@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import aiohttp
 import msgspec
@@ -337,15 +336,15 @@ def test_raw_delivery_is_unreadable() -> None:
 
 
 @pytest.fixture
-def validator() -> Iterator[SNSMessageValidator]:
+def validator(monkeypatch: pytest.MonkeyPatch) -> Iterator[SNSMessageValidator]:
     """An independent validator, which gets the certificate that the vectors are signed by."""
 
     class Served:
         content = VECTORS["certificate"].encode()
 
     made = SNSMessageValidator()
-    with patch.object(made._cert_session, "get", lambda *_, **__: Served()):
-        yield made
+    monkeypatch.setattr(made._cert_session, "get", lambda *_, **__: Served())
+    yield made
     made._cert_session.close()
 
 
