@@ -26,12 +26,14 @@ from shared.events.configuration import ApiKey, ConfigEntry, SenderAccount, Temp
 from shared.events.contact import CONTACT_FACT_TYPES, CloseRequested, ContactTask
 from shared.events.envelope import Envelope
 from shared.events.hold import CompleteThrough, Hold
-from shared.events.topics import CONTACT_EVENTS, CONTACT_HOLDS, CONTACT_TASKS_SMS, PLATFORM_CONFIG
+from shared.events.topics import CONTACT_EVENTS, CONTACT_HOLDS, PLATFORM_CONFIG, TASKS_BY_CHANNEL
 from shared.http.auth import digest_of
 from shared.kafka import Producer
 from shared.kafka.records import Outgoing
 from shared.runtime import Service
+from shared.sender.channel import Channel
 from shared.sender.service import assemble
+from shared.sender.settings import SenderSettings
 from tests.support.bus import read_all, until
 from tests.support.contacts import (
     ACCOUNT,
@@ -53,7 +55,10 @@ MARK_SECONDS = 0.3
 
 
 class Stage:
-    """Everything around one sender."""
+    """Everything around one sender; another channel derives its own stage."""
+
+    channel: Channel[Any] = SMS
+    settings_class: type[SenderSettings] = SmsSenderSettings
 
     def __init__(self, database: Database, bootstrap: str, suffix: str) -> None:
         self.database = database
@@ -80,6 +85,11 @@ class Stage:
                 await self._marks
         await self.producer.stop()
         await self.provider.stop()
+
+    @property
+    def tasks(self) -> str:
+        """The topic of this channel's tasks, without its suffix."""
+        return TASKS_BY_CHANNEL[self.channel.name].name
 
     # The scheduler's part.
 
@@ -113,10 +123,7 @@ class Stage:
 
     async def dispatch(self, *tasks: ContactTask) -> None:
         await self.producer.publish(
-            [
-                self._outgoing(CONTACT_TASKS_SMS.name, "contact.task.v1", str(t.debtor_id), t)
-                for t in tasks
-            ]
+            [self._outgoing(self.tasks, "contact.task.v1", str(t.debtor_id), t) for t in tasks]
         )
 
     async def request_close(self, task: ContactTask) -> None:
@@ -130,14 +137,14 @@ class Stage:
             permit=task.permit,
             reason="window_over",
         )
-        topic = CONTACT_TASKS_SMS.name
+        topic = self.tasks
         await self._publish(topic, "contact.close_requested.v1", str(task.debtor_id), request)
 
     async def hold(self, hold: Hold) -> None:
         await self._publish(CONTACT_HOLDS.name, "hold.changed.v1", str(hold.hold_id), hold)
 
     async def publish_raw(self, value: bytes, headers: list[tuple[str, bytes]], key: str) -> None:
-        topic = CONTACT_TASKS_SMS.name + self.suffix
+        topic = self.tasks + self.suffix
         await self.producer.publish([Outgoing(topic, key, headers, value)])
 
     # What the sender did.
@@ -168,7 +175,7 @@ class Stage:
         return [kind for kind, _ in await self.facts(task)]
 
     async def rows(self, query: str, *args: object) -> list[Any]:
-        connection = await asyncpg.connect(self.database.url("sms_sender"))
+        connection = await asyncpg.connect(self.database.url(self.channel.service))
         try:
             return list(await connection.fetch(query, *args))
         finally:
@@ -211,7 +218,7 @@ class Stage:
     def environment(self, port: int) -> dict[str, str]:
         return {
             "KAFKA_BOOTSTRAP": self.bootstrap,
-            "POSTGRES_URL": self.database.url("sms_sender"),
+            "POSTGRES_URL": self.database.url(self.channel.service),
             "HTTP_PORT": str(port),
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "KAFKA_PARTITIONS": str(PARTITIONS),
@@ -234,10 +241,10 @@ class Stage:
         self.port = free_port()
         given = self.environment(self.port) | changes
         lowered: dict[str, Any] = {name.lower(): value for name, value in given.items()}
-        settings = SmsSenderSettings(**lowered)
+        settings = self.settings_class(**lowered)
         service = Service(settings)
         serving = asyncio.ensure_future(
-            service.serve(lambda running: assemble(running, SMS, settings))
+            service.serve(lambda running: assemble(running, self.channel, settings))
         )
         try:
             await until(lambda: service.started or serving.done(), 60.0)
@@ -255,7 +262,7 @@ class Stage:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "services.sms_sender",
+            f"services.{self.channel.service}",
             "serve",
             env=os.environ | self.environment(self.port) | changes,
             stdout=asyncio.subprocess.DEVNULL,
