@@ -15,7 +15,7 @@ from deploy.demo.driver import Driver, Stuck
 from deploy.demo.outcome import Run, evidence, summary
 from deploy.demo.platform import Json, Platform, Refused
 from deploy.demo.report import render
-from deploy.demo.setting import ENVIRONMENT, choices, prepare
+from deploy.demo.setting import ladder, prepare
 from deploy.demo.verify import verify
 from deploy.local.errors import CannotRun
 from deploy.local.stack import Options, Stack
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--seed", default="demo")
     options = parser.parse_args()
     started = time.monotonic()
-    stack = Stack(Options(seed=options.seed, environment=ENVIRONMENT), say=say)
+    stack = Stack(Options(seed=options.seed), say=say)
     try:
         with stack:
             urls = {name: stack.url(name) for name in stack.processes}
@@ -61,13 +61,12 @@ def _run(stack: Stack, platform: Platform, options: argparse.Namespace) -> Run:
     begin = datetime(START.year, START.month, START.day, START_HOUR_UTC, tzinfo=UTC)
     driver = Driver(platform, list(stack.processes), begin)
     prepare(platform, stack, TENANT)
-    brazil, united_states = choices(stack.url("sandbox"))
     debtors = draw_sample(
         seed=options.seed,
         debtors=options.debtors,
         start=START,
-        brazil_steps=steps_of(brazil.ladder),
-        us_steps=steps_of(united_states.ladder),
+        brazil_steps=steps_of(ladder("br")),
+        us_steps=steps_of(ladder("us")),
     )
     posted = list(registrations(debtors, begin))
     results = platform.post_events(iter(posted))
@@ -118,9 +117,10 @@ class _Client:
         self.payments += len(events)
         self.results.extend(self._platform.post_events(iter(events)))
         accepted_at = self._platform.machine_now()
-        for phone in {payment["recipient"] for payment in found}:
-            if not self._books.owes(phone):
-                self.settled[phone] = (accepted_at, now)
+        for address in {payment["recipient"] for payment in found}:
+            debtor = self._books.debtor(address)
+            if debtor is not None and not self._books.owes(address):
+                self.settled.setdefault(debtor.phone, (accepted_at, now))
         return bool(events)
 
     def _show(self) -> None:

@@ -11,6 +11,14 @@ import msgspec
 
 from deploy.demo import law
 
+# What the sandbox's providers carry.
+CHANNELS = {
+    "twilio": "sms",
+    "infobip": "sms",
+    "meta": "whatsapp",
+    "smtp": "email",
+    "ses": "email",
+}
 # Where the ledger may count a contact; planned is their sum.
 CLASSES = ("withheld", "cancelled", "expired", "failed", "unknown", "sent", "open")
 
@@ -35,6 +43,13 @@ class TruthLine(msgspec.Struct, frozen=True):
     message_sid: str | None = None
     answered: int | None = None
     reply: str | None = None
+    provider: str = ""
+    account: str | None = None
+
+    @property
+    def channel(self) -> str:
+        """On which channel the line's message went; empty for a provider that nobody knows."""
+        return CHANNELS.get(self.provider, "")
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -61,24 +76,29 @@ class LedgerContact(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A debtor as the client knows them; `recipient` is the truth log's digest of the number.
+    """A debtor as the client knows them; `recipients` are the truth log's digests of their
+    number and mailbox.
 
-    `past` are earlier contacts that count in caps.
+    `past` are earlier contacts (channel, instant) that count in caps.
     """
 
-    recipient: str
+    recipients: tuple[str, ...]
     places: tuple[law.Place, ...]
-    past: tuple[datetime, ...] = ()
+    past: tuple[tuple[str, datetime], ...] = ()
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """From when a person had to be left alone, on both clocks, and (if ever) until when."""
+    """From when an address had to be left alone, on both clocks, and (if ever) until when.
+
+    With `debt_ids` it is these debts that nobody may be contacted about, at whatever address.
+    """
 
     recipient: str
     reason: str
     machine_at: datetime
     law_at: datetime
     lifted_machine_at: datetime | None = None
+    debt_ids: tuple[str, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,9 +44,27 @@ BRAZIL: dict[str, Rules] = {
 }
 UNITED_STATES = Rules(_hours(8, 21), _hours(8, 21), _hours(8, 21), holidays_closed=False)
 
-# At most so many contacts of a debtor within so many local dates: (dates, contacts). Brazil's are
-# the house's own default; the US figure is the house's for messages, which the law leaves open.
-CAPS: dict[str, tuple[tuple[int, int], ...]] = {"BR": ((1, 1), (7, 3)), "US": ((7, 3),)}
+
+class Cap(msgspec.Struct, frozen=True):
+    """At most `contacts` on these channels within `dates` local dates, per person or per debt."""
+
+    dates: int
+    contacts: int
+    channels: frozenset[str]
+    per_debt: bool = False
+
+
+MESSAGES = frozenset({"sms", "email", "whatsapp"})
+# Brazil's caps are the house's own default; the US figure is the house's for messages, which the
+# law leaves open.
+CAPS: dict[str, tuple[Cap, ...]] = {
+    "BR": (Cap(1, 1, MESSAGES | {"voice"}), Cap(7, 3, MESSAGES | {"voice"})),
+    "US": (Cap(7, 3, MESSAGES),),
+}
+# 940 CMR 7.04(1)(f): two communications about a debt in seven days by telephone, voice or text.
+STATE_CAPS: dict[tuple[str, str], tuple[Cap, ...]] = {
+    ("US", "MA"): (Cap(7, 2, frozenset({"sms", "voice"}), per_debt=True),),
+}
 
 # Fixed public holidays of Brazil, nationwide and by state, as (month, day).
 NATIONAL = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (11, 20), (12, 25))
@@ -60,10 +78,14 @@ GOOD_FRIDAY = timedelta(days=-2)  # from Easter Sunday
 MOVABLE: dict[str, timedelta] = {"RJ": timedelta(days=-47), "ES": timedelta(days=8)}
 
 
-def caps(places: tuple[Place, ...]) -> tuple[tuple[int, int], ...]:
-    """Return every cap, as (dates, contacts), that binds for a person with these places."""
+def caps(places: tuple[Place, ...]) -> tuple[Cap, ...]:
+    """Return every cap that binds for a person with these places."""
     countries = dict.fromkeys(place.country for place in places)
-    return tuple(cap for country in countries for cap in CAPS.get(country, ()))
+    states = dict.fromkeys((place.country, place.subdivision) for place in places)
+    return (
+        *(cap for country in countries for cap in CAPS.get(country, ())),
+        *(cap for state in states for cap in STATE_CAPS.get(state, ())),
+    )
 
 
 def forbidden(at: datetime, places: tuple[Place, ...]) -> str | None:

@@ -39,7 +39,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def evidence(platform: Platform, run: Run) -> Evidence:
     """Collect everything the verifier looks at."""
     truth = msgspec.convert(platform.truth(), list[TruthLine], strict=False)
-    contacts = list(platform.pages("/v1/contacts", "contacts", limit=PAGE))
+    listed = list(platform.pages("/v1/contacts", "contacts", limit=PAGE))
+    contacts = msgspec.convert(listed, list[LedgerContact], strict=False)
     events = platform.pages("/v1/events", "events", limit=PAGE)
     return Evidence(
         accepted=[
@@ -49,13 +50,14 @@ def evidence(platform: Platform, run: Run) -> Evidence:
         ],
         truth=truth,
         ledger_events=frozenset(event["id"] for event in events),
-        contacts=msgspec.convert(contacts, list[LedgerContact], strict=False),
+        contacts=contacts,
         balance=platform.ledger("/v1/balance")["totals"],
         people=witness.people(run.debtors, run.seed),
         stops=[
             *witness.stops_of_replies(truth),
             *witness.stops_of_consent(run.debtors, run.seed, run.begin),
-            *witness.stops_of_settlement(run.settled, run.seed),
+            *witness.stops_of_settlement(run.settled, run.debtors, run.seed),
+            *witness.stops_of_disputes(truth, contacts),
         ],
         law_end=run.end,
     )
@@ -81,11 +83,26 @@ def summary(platform: Platform, run: Run, *, seconds: float) -> Summary:
         payments=whole["payments"],
         withheld=whole["withheld"],
         deferred=whole["deferred"],
+        followed_up=_followed_up(platform),
+        handed_off=Counter(item["kind"] for item in platform.work_items()),
         debtor=debtor_id,
         timeline=history.get("entries", []),
         debts=run.debts,
         seconds=seconds,
     )
+
+
+def _followed_up(platform: Platform) -> Counter[str]:
+    """Count the steps that went on to another channel, as `sms, then email`."""
+    steps: dict[tuple[str, int, str], list[tuple[str, str]]] = {}
+    for contact in platform.pages("/v1/contacts", "contacts", limit=PAGE):
+        if contact["balance_class"] != "sent":
+            continue
+        for item in contact["items"]:
+            key = (item["debt_id"], item["episode"], item["step_key"])
+            steps.setdefault(key, []).append((contact["planned_at"] or "", contact["channel"]))
+    ways = (", then ".join(channel for _, channel in sorted(sent)) for sent in steps.values())
+    return Counter(way for way in ways if "," in way)
 
 
 def _busiest(platform: Platform) -> str:

@@ -28,7 +28,7 @@ class Platform:
     """One tenant's view of a running platform."""
 
     def __init__(self, urls: Mapping[str, str], *, admin_key: str, control_key: str) -> None:
-        """`urls` by process name: scheduler, sms_sender, contact_ledger, sandbox."""
+        """`urls` by process name: scheduler, the senders, contact_ledger, sandbox."""
         self.urls = dict(urls)
         self._http = httpx.Client(timeout=REQUEST_SECONDS_MAX)
         self._admin = {"X-API-Key": admin_key}
@@ -108,6 +108,18 @@ class Platform:
             cursor = page.get("next_cursor") or ""
             if not cursor:
                 return
+
+    def work_items(self) -> Iterator[Json]:
+        """Every open work item of the tenant."""
+        after: dict[str, str] = {}
+        while True:
+            page = self.call(
+                "GET", "scheduler", "/v1/work-items", headers=self.tenant, params=after
+            )
+            yield from page["work_items"]
+            if not page.get("next"):
+                return
+            after = {"after": page["next"]}
 
     def sandbox(self, method: str, path: str, body: object = None) -> Json:
         """Call the sandbox's control endpoints."""

@@ -36,8 +36,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     `contacts`: outcome counts by channel; `kpis`: figures by portfolio (None: empty denominator);
     `promises`: made, kept, broken; `payments`: by currency, as {"count", "amount" in minor units};
-    `withheld` and `deferred`: counts by reason; `timeline`: {"at", "what", "detail"} of the debtor
-    named by `debtor`; `debts`, `seconds`: totals of the run.
+    `withheld` and `deferred`: counts by reason; `followed_up`: steps that went on to another
+    channel; `handed_off`: what waits for people, by kind; `timeline`: {"at", "what", "detail"} of
+    the debtor named by `debtor`; `debts`, `seconds`: totals of the run.
     """
 
     title: str
@@ -51,6 +52,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Sequence[Mapping[str, Any]]
     debts: int
     seconds: float
+    followed_up: Mapping[str, int] = {}
+    handed_off: Mapping[str, int] = {}
 
 
 def render(summary: Summary, verdict: Verdict) -> str:
@@ -58,6 +61,8 @@ def render(summary: Summary, verdict: Verdict) -> str:
     sections = (
         [summary.title, "=" * min(WIDTH, len(summary.title))],
         _contacts(summary.contacts),
+        _reasons("Steps that went on to another channel", summary.followed_up),
+        _reasons("Handed to people, by kind", summary.handed_off),
         _money(summary),
         _kpis(summary.kpis),
         _reasons("Withheld, by reason", summary.withheld),

@@ -15,6 +15,8 @@ TENANT = "sample"
 URLS = {
     "scheduler": "SCHEDULER",
     "sms_sender": "SMS_SENDER",
+    "email_sender": "EMAIL_SENDER",
+    "whatsapp_sender": "WHATSAPP_SENDER",
     "contact_ledger": "LEDGER",
     "sandbox": "SANDBOX",
 }
@@ -26,6 +28,11 @@ class Running:
     def __init__(self) -> None:
         self.urls = {name: _variable(variable) for name, variable in URLS.items()}
         self.keys = {"sandbox_account": _variable("SANDBOX_AUTH_TOKEN")}
+
+    @property
+    def mail_door(self) -> str:
+        """Where mails for the e-mail sender come in: host:port."""
+        return _variable("MAIL_DOOR")
 
     def url(self, name: str) -> str:
         """Base URL of a process."""

@@ -1,32 +1,40 @@
 """What the sample needs before the first event: accounts at the sandbox, and configuration.
 
-In: a running stack. Out: two sender accounts known to the provider sandbox (with the secret that
-the senders' environment holds), and tenant, templates, packs, ladders and portfolios stored
-through the configuration API, as an operator would store them.
+In: a running stack. Out: sender accounts for SMS, WhatsApp and e-mail known to the provider sandbox
+(with the secrets that the senders' environment holds), and tenant, templates, packs, ladders and
+portfolios stored through the configuration API, as an operator would store them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from deploy.demo.platform import Json, Platform
-from deploy.local.keys import SANDBOX_SIDS
+from deploy.local.keys import SANDBOX_MAIL_USERS, SANDBOX_SIDS
+from deploy.portfolio import accounts
+from deploy.portfolio.accounts import SandboxAccount
 from deploy.portfolio.configuration import Choice, Sender, entries
 
 POLICY_FOLDER = Path(__file__).parents[2] / "services" / "scheduler"
-SID_VARIABLES = {"br-sms": "SANDBOX_BR_SID", "us-sms": "SANDBOX_US_SID"}
-ACCOUNT_SIDS = {account: SANDBOX_SIDS[name] for account, name in SID_VARIABLES.items()}
-# What the senders' environment must hold besides the secrets of every local stack.
-ENVIRONMENT = {"sms_sender": {SID_VARIABLES[account]: sid for account, sid in ACCOUNT_SIDS.items()}}
+# Twilio itself forbids third-party collection by SMS in the US; a house with the same API may not.
+SMS_PROVIDERS = {"br": "twilio", "us": "twilio_compatible"}
 NUMBERS = {"br-sms": "+5511940000001", "us-sms": "+12025550142"}
-PROVIDERS = {"br-sms": "twilio", "us-sms": "twilio_compatible"}
-LADDERS = {"br-sms": "br-consumer-standard", "us-sms": "us-third-party"}
-PACKS = {
-    "br-sms": ("br-default", "br-sp", "br-rj", "br-es", "br-am", "br-al"),
-    "us-sms": ("us-federal", "us-ma"),
+ACCOUNT_SIDS = {
+    "br-sms": SANDBOX_SIDS["SANDBOX_BR_SID"],
+    "us-sms": SANDBOX_SIDS["SANDBOX_US_SID"],
 }
+MAILBOXES = {"br": "avisos@casa-aurora.example", "us": "notices@lakeside-recovery.example"}
+MARKETS = ("br", "us")
+LADDERS = {"br": "br-consumer-standard", "us": "us-third-party"}
+PACKS = {
+    "br": ("br-default", "br-sp", "br-rj", "br-es", "br-am", "br-al"),
+    "us": ("us-federal", "us-ma"),
+}
+# WhatsApp is off for third parties without a written attestation: the sample's agency has none.
+WHATSAPP_NUMBER, WHATSAPP_NUMBER_ID = "+5511940000002", "106540352242922"
+WHATSAPP_BUSINESS = "102290129340398"
 
 
 class Site(Protocol):
@@ -36,13 +44,17 @@ class Site(Protocol):
     def keys(self) -> Mapping[str, str]:
         """Secrets of the stack, by a name of its own."""
 
+    @property
+    def mail_door(self) -> str:
+        """Where mails for the e-mail sender come in: host:port."""
+
     def url(self, name: str) -> str:
         """Base URL of a process."""
 
 
-def choices(sandbox_url: str) -> tuple[Choice, Choice]:
-    """What the Brazilian and the US portfolio run on."""
-    return _choice("br-sms", sandbox_url), _choice("us-sms", sandbox_url)
+def ladder(market: str) -> str:
+    """Return the text of the ladder of a market: br or us."""
+    return _text("ladders", LADDERS[market])
 
 
 def prepare(
@@ -50,10 +62,10 @@ def prepare(
 ) -> None:
     """Register the accounts at the sandbox and store the whole configuration.
 
-    `rate_per_second` replaces the sample's rate of both accounts.
+    `rate_per_second` replaces the sample's rate of every account.
     """
-    register_accounts(platform, stack, tenant_id)
-    brazil, united_states = choices(stack.url("sandbox"))
+    senders = register_accounts(platform, stack, tenant_id)
+    brazil, united_states = (_choice(market, senders[market]) for market in MARKETS)
     stored: list[tuple[str, str, Json]] = []
     for kind, id_, body in entries(tenant_id=tenant_id, brazil=brazil, united_states=united_states):
         if kind == "account" and rate_per_second is not None:
@@ -63,38 +75,72 @@ def prepare(
     platform.configure(tenant_id, stored)
 
 
-def register_accounts(platform: Platform, stack: Site, tenant_id: str) -> None:
-    """Make the sandbox know both accounts, their secret and where replies go."""
-    for account_id in ACCOUNT_SIDS:
-        platform.sandbox("POST", "/sandbox/accounts", _account(stack, tenant_id, account_id))
+def register_accounts(platform: Platform, stack: Site, tenant_id: str) -> dict[str, list[Sender]]:
+    """Make the sandbox know every account of the sample; return the senders of each market."""
+    return {market: register(platform, _accounts(stack, tenant_id, market)) for market in MARKETS}
 
 
-def _account(stack: Site, tenant_id: str, account_id: str) -> Json:
-    provider = PROVIDERS[account_id]
-    inbound = f"{stack.url('sms_sender')}/webhooks/{provider}/{tenant_id}/{account_id}"
-    return {
-        "sid": ACCOUNT_SIDS[account_id],
-        "token": stack.keys["sandbox_account"],
-        "numbers": [{"number": NUMBERS[account_id], "inbound_url": inbound}],
-    }
+def register(platform: Platform, wanted: Sequence[SandboxAccount]) -> list[Sender]:
+    """Make the sandbox know these accounts; return their senders, with the URL that it told."""
+    senders = []
+    for each in wanted:
+        told = platform.sandbox("POST", "/sandbox/accounts", dict(each.registration))
+        base_url = told.get("url") or each.sender.base_url
+        senders.append(msgspec.structs.replace(each.sender, base_url=base_url))
+    return senders
 
 
-def _choice(account_id: str, sandbox_url: str) -> Choice:
-    ladder_id = LADDERS[account_id]
-    sender = Sender(
-        account_id=account_id,
-        number=NUMBERS[account_id],
-        base_url=sandbox_url,
-        credentials={
-            "account_sid": f"env:{SID_VARIABLES[account_id]}",
-            "auth_token": "env:SANDBOX_AUTH_TOKEN",
-        },
-    )
+def _accounts(stack: Site, tenant_id: str, market: str) -> list[SandboxAccount]:
+    token, sandbox_url = stack.keys["sandbox_account"], stack.url("sandbox")
+    name = market.upper()
+    found = [
+        accounts.sms(
+            f"{market}-sms",
+            number=NUMBERS[f"{market}-sms"],
+            sid=ACCOUNT_SIDS[f"{market}-sms"],
+            sid_variable=f"SANDBOX_{name}_SID",
+            token=token,
+            sandbox_url=sandbox_url,
+            inbound_url=_door(stack, "sms", SMS_PROVIDERS[market], tenant_id, f"{market}-sms"),
+            provider=SMS_PROVIDERS[market],
+        ),
+        accounts.email(
+            f"{market}-email",
+            address=MAILBOXES[market],
+            username=SANDBOX_MAIL_USERS[f"SANDBOX_{name}_MAIL_USER"],
+            username_variable=f"SANDBOX_{name}_MAIL_USER",
+            password=token,
+            mail_door=stack.mail_door,
+        ),
+    ]
+    if market == "br":
+        found.append(
+            accounts.whatsapp(
+                "br-whatsapp",
+                number=WHATSAPP_NUMBER,
+                number_id=WHATSAPP_NUMBER_ID,
+                waba_id=WHATSAPP_BUSINESS,
+                token=token,
+                held_in="SANDBOX_AUTH_TOKEN",
+                sandbox_url=sandbox_url,
+                webhook_url=_door(stack, "whatsapp", "meta", tenant_id, "br-whatsapp"),
+                ladder=ladder(market),
+            )
+        )
+    return found
+
+
+def _door(stack: Site, channel: str, provider: str, tenant_id: str, account_id: str) -> str:
+    """Where the provider posts receipts and replies."""
+    return f"{stack.url(f'{channel}_sender')}/webhooks/{provider}/{tenant_id}/{account_id}"
+
+
+def _choice(market: str, senders: Sequence[Sender]) -> Choice:
     return Choice(
-        ladder_id=ladder_id,
-        ladder=_text("ladders", ladder_id),
-        packs={pack: _text("packs", pack) for pack in PACKS[account_id]},
-        senders=[msgspec.structs.replace(sender, provider=PROVIDERS[account_id])],
+        ladder_id=LADDERS[market],
+        ladder=ladder(market),
+        packs={pack: _text("packs", pack) for pack in PACKS[market]},
+        senders=senders,
     )
 
 

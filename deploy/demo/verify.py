@@ -65,8 +65,8 @@ def verify(evidence: Evidence) -> Verdict:
         unlawful=_findings(
             unknown_recipient=_unknown(calls, evidence.people),
             outside_hours=_outside_hours(calls, evidence.people),
-            above_cap=_above_cap(calls, evidence.people),
-            after_stop=_after_stop(calls, evidence.stops),
+            above_cap=_above_cap(calls, evidence.people, evidence.contacts),
+            after_stop=_after_stop(calls, evidence.stops, evidence.contacts),
         ),
     )
 
@@ -156,37 +156,73 @@ def _step_twice(calls: Sequence[TruthLine], contacts: Sequence[LedgerContact]) -
 # Unlawful.
 
 
+def _by_recipient(people: Sequence[Person]) -> dict[str, Person]:
+    return {recipient: person for person in people for recipient in person.recipients}
+
+
 def _unknown(calls: Sequence[TruthLine], people: Sequence[Person]) -> list[str]:
-    known = {person.recipient for person in people}
+    known = _by_recipient(people)
     return [_name(call) for call in calls if call.recipient not in known]
 
 
 def _outside_hours(calls: Sequence[TruthLine], people: Sequence[Person]) -> list[str]:
-    by_recipient = {person.recipient: person for person in people}
+    known = _by_recipient(people)
     found = []
     for call in calls:
-        person = by_recipient.get(call.recipient or "")
+        person = known.get(call.recipient or "")
         reason = law.forbidden(call.law_at, person.places) if person is not None else None
         if reason is not None:
             found.append(f"{_name(call)}: {reason}")
     return found
 
 
-def _above_cap(calls: Sequence[TruthLine], people: Sequence[Person]) -> list[str]:
+class Made(msgspec.Struct, frozen=True):
+    """A contact that counts in caps: where, when, and about which debts (None: all of them)."""
+
+    channel: str
+    at: datetime
+    debts: frozenset[str] | None
+
+
+def _above_cap(
+    calls: Sequence[TruthLine], people: Sequence[Person], contacts: Sequence[LedgerContact]
+) -> list[str]:
     """Calls that made too many within some local dates; wrong only if wrong in every zone."""
-    at: dict[str, list[TruthLine]] = defaultdict(list)
-    for call in calls:
-        at[call.recipient or ""].append(call)
+    debts = {c.contact_id: frozenset(item.debt_id for item in c.items) for c in contacts}
+    known = _by_recipient(people)
+    earlier: dict[int, list[Made]] = {id(p): [Made(c, t, None) for c, t in p.past] for p in people}
     found = []
-    for person in people:
-        for call in at[person.recipient]:
-            earlier = [*person.past, *(c.law_at for c in at[person.recipient] if c.seq < call.seq)]
-            for days, maximum in law.caps(person.places):
-                if all(
-                    _within(earlier, call.law_at, place, days) >= maximum for place in person.places
-                ):
-                    found.append(f"{_name(call)}: more than {maximum} in {days} days")
+    for call in sorted(calls, key=lambda line: line.seq):
+        person = known.get(call.recipient or "")
+        if person is None:
+            continue
+        made = Made(call.channel, call.law_at, debts.get(call.contact_id or "", frozenset()))
+        before = earlier[id(person)]
+        found += [
+            f"{_name(call)}: more than {cap.contacts} in {cap.dates} days"
+            for cap in law.caps(person.places)
+            if call.channel in cap.channels and _full(before, made, cap, person.places)
+        ]
+        before.append(made)
     return found
+
+
+def _full(before: Sequence[Made], made: Made, cap: law.Cap, places: tuple[law.Place, ...]) -> bool:
+    """Say whether a cap was full before this contact: for any of its debts, in every zone."""
+    counted = [each for each in before if each.channel in cap.channels]
+    debts = (made.debts or frozenset()) if cap.per_debt else (None,)
+    return any(
+        all(
+            _within([e.at for e in counted if _about(e, debt)], made.at, place, cap.dates)
+            >= cap.contacts
+            for place in places
+        )
+        for debt in debts
+    )
+
+
+def _about(made: Made, debt: str | None) -> bool:
+    return debt is None or made.debts is None or debt in made.debts
 
 
 def _within(earlier: Iterable[datetime], now: datetime, place: law.Place, days: int) -> int:
@@ -196,14 +232,20 @@ def _within(earlier: Iterable[datetime], now: datetime, place: law.Place, days: 
     return sum(first <= law.local_date(at, place) <= today for at in earlier)
 
 
-def _after_stop(calls: Sequence[TruthLine], stops: Sequence[Stop]) -> list[str]:
-    by_recipient: dict[str, list[Stop]] = defaultdict(list)
+def _after_stop(
+    calls: Sequence[TruthLine], stops: Sequence[Stop], contacts: Sequence[LedgerContact]
+) -> list[str]:
+    """Calls to an address, or about a debt, that had to be left alone by then."""
+    by_name: dict[str, list[Stop]] = defaultdict(list)
     for stop in stops:
-        by_recipient[stop.recipient].append(stop)
+        for name in stop.debt_ids or (stop.recipient,):
+            by_name[name].append(stop)
+    debts = {c.contact_id: tuple(item.debt_id for item in c.items) for c in contacts}
     return [
         f"{_name(call)}: {stop.reason}"
         for call in calls
-        for stop in by_recipient.get(call.recipient or "", ())
+        for name in (call.recipient or "", *debts.get(call.contact_id or "", ()))
+        for stop in by_name.get(name, ())
         if _stopped(call, stop)
     ]
 

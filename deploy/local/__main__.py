@@ -1,8 +1,9 @@
 """Command line of the local stack: `python -m deploy.local up | servers | lock`.
 
 In: `POSTGRES_URL`, `KAFKA_BOOTSTRAP` (servers that exist), `SCHEDULER_PORT`, `SMS_SENDER_PORT`,
-`CONTACT_LEDGER_PORT`, `SANDBOX_PORT`, `VIEW_PORT`. Out: a running stack until Ctrl-C, its URLs and
-first key on standard output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.
+`EMAIL_SENDER_PORT`, `EMAIL_SENDER_MAIL_PORT`, `WHATSAPP_SENDER_PORT`, `CONTACT_LEDGER_PORT`,
+`SANDBOX_PORT`, `VIEW_PORT`. Out: a running stack until Ctrl-C, its URLs and first key on standard
+output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.
 """
 
 import argparse
@@ -18,7 +19,15 @@ from deploy.local import jars, places, servers
 from deploy.local.errors import CannotRun
 
 EXIT_DIED, EXIT_CANNOT_START = 1, 2
-PORTS = {"scheduler": 8081, "sms_sender": 8082, "contact_ledger": 8083, "sandbox": 8090}
+PORTS = {
+    "scheduler": 8081,
+    "sms_sender": 8082,
+    "contact_ledger": 8083,
+    "email_sender": 8084,
+    "whatsapp_sender": 8085,
+    "email_sender_mail": 8025,
+    "sandbox": 8090,
+}
 VIEW_PORT = 8091
 
 

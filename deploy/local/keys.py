@@ -16,6 +16,7 @@ from deploy.local.places import unwritable
 KEY_BYTES = 32
 # The accounts that the sandbox plays for the sample: what their SIDs are, by variable.
 SANDBOX_SIDS = {"SANDBOX_BR_SID": "AC" + "b5" * 16, "SANDBOX_US_SID": "AC" + "05" * 16}
+SANDBOX_MAIL_USERS = {"SANDBOX_BR_MAIL_USER": "casa-aurora", "SANDBOX_US_MAIL_USER": "lakeside"}
 Keys = dict[str, str]
 
 
@@ -56,6 +57,7 @@ def environment(service: str, keys: Keys) -> dict[str, str]:
         "CALLBACK_KEY": keys["callback"],
         # What a sender account of the sandbox names as the variable of its auth token.
         "SANDBOX_AUTH_TOKEN": keys["sandbox_account"],
+        **SANDBOX_MAIL_USERS,
         **SANDBOX_SIDS,
     }
     by_service = {

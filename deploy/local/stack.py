@@ -33,16 +33,22 @@ from deploy.local.processes import LOOPBACK, Process, free_port, require_free
 from deploy.local.servers import KafkaServer, PostgresServer
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("scheduler", "contact_ledger", "sms_sender")  # in the order they start
+# In the order they start.
+SERVICES = ("scheduler", "contact_ledger", "sms_sender", "email_sender", "whatsapp_sender")
+MAIL = "email_sender_mail"  # name of the port where mails come in: bounces, replies
 SANDBOX = "sandbox"
 PARTITIONS = 2  # on one machine a small batch costs more than a small number of partitions
 SESSION_TIMEOUT_MS = 6_000  # a dead consumer's work moves on after this
 KEYS_FILE = ROOT / ".regua" / "keys.json"
 READY_SECONDS_MAX = 60.0
+MIGRATIONS_MAX = 2  # at once: as many as the smallest machine has cores
 COMMAND_SECONDS_MAX = 120.0  # one migration or the first key, on a loaded machine
 STOP_SECONDS_MAX = 35.0  # above DRAIN_SECONDS_MAX of the services
 WATCH_SECONDS = 0.5
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL", "OTLP_ENDPOINT")
+INHERITED = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR",
+    "LOG_LEVEL", "OTLP_ENDPOINT", "TRACE_SAMPLE_RATIO",
+)  # fmt: skip
 
 
 T = TypeVar("T")
@@ -129,6 +135,11 @@ class Stack:
         """Base URL of a service (or of a further process of one, or of the sandbox)."""
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
+    @property
+    def mail_door(self) -> str:
+        """Where mails for the e-mail sender come in: host:port."""
+        return f"{LOOPBACK}:{self._port(MAIL)}"
+
     def start(self) -> None:
         """Start everything, in order, and wait until it is ready."""
         for name, port in self.options.ports.items():
@@ -136,9 +147,7 @@ class Stack:
         with ThreadPoolExecutor(max_workers=1) as beside:
             broker = beside.submit(self._start_kafka)  # the slowest: while migrations run
             self._start_postgres()
-            self.command("scheduler", "migrate")
-            for service in SERVICES[1:]:
-                self.command(service, "migrate")
+            self._migrate()
             broker.result()
         partitions = self.options.partitions
         finished(ground.topics(self.kafka.bootstrap, partitions=partitions, new=self._new))
@@ -166,7 +175,7 @@ class Stack:
     def add(self, service: str, *, name: str | None = None) -> Process:
         """Start a process of a service; `name` for a second one beside the first."""
         name = name or service
-        self.ports[name] = self._port(name)
+        self._port(name)
         process = Process(
             name,
             self._arguments(service, name),
@@ -240,7 +249,8 @@ class Stack:
 
     def _service_environment(self, service: str, name: str) -> dict[str, str]:
         port = self.ports.get(name, 0)
-        return {
+        given = {"MAIL_PORT": str(self._port(MAIL))} if name == "email_sender" else {}
+        return given | {
             "MODE": self.options.mode,
             "POSTGRES_URL": self.database.url(service),
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
@@ -260,7 +270,16 @@ class Stack:
         return [sys.executable, "-m", "deploy.sandbox", "serve", *options, *truth]
 
     def _port(self, name: str) -> int:
-        return self.options.ports.get(name) or self.ports.get(name) or free_port()
+        """The port of this name: given, or a free one found at the first question."""
+        found = self.options.ports.get(name) or self.ports.get(name) or free_port()
+        self.ports[name] = found
+        return found
+
+    def _migrate(self) -> None:
+        """Bring every schema up to date; two at once, for each mostly waits for its imports."""
+        with ThreadPoolExecutor(max_workers=MIGRATIONS_MAX) as pool:
+            for done in [pool.submit(self.command, name, "migrate") for name in SERVICES]:
+                done.result()
 
     def _start_kafka(self) -> None:
         self._say("starting Kafka")

@@ -14,6 +14,9 @@ def write(stack: Stack, path: Path) -> Path:
     lines = {
         "SCHEDULER": stack.url("scheduler"),
         "SMS_SENDER": stack.url("sms_sender"),
+        "EMAIL_SENDER": stack.url("email_sender"),
+        "WHATSAPP_SENDER": stack.url("whatsapp_sender"),
+        "MAIL_DOOR": stack.mail_door,
         "LEDGER": stack.url("contact_ledger"),
         "SANDBOX": stack.url(SANDBOX),
         "ADMIN_KEY": stack.admin_key,

@@ -62,6 +62,16 @@ def entries(*, tenant_id: str, brazil: Choice, united_states: Choice) -> Iterato
         yield "portfolio", market.portfolio_id, _portfolio(market, choice)
 
 
+def templates_of(ladder: str, channel: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (id, body) of every template that a ladder names for a channel, once each."""
+    seen: set[str] = set()
+    for step in _steps(ladder):
+        template_id = step.get("templates", {}).get(channel)
+        if template_id is not None and template_id not in seen:
+            seen.add(template_id)
+            yield template_id, templates.template(template_id, channel, step)
+
+
 def steps_of(ladder: str) -> list[LadderStep]:
     """Return what the sample needs to know of a ladder's steps, in order of offset."""
     steps = [

@@ -152,7 +152,7 @@ def _debtor(
         locale={"pt": "pt-BR", "en": "en-US", "es": "es"}[language],
         market=market,
         phone=phone,
-        email=_email(random, number),
+        email=_email(random, number, market.country),
         cities=() if placeless else tuple(dict.fromkeys((home, dialled))),
         home=dialled if placeless else home,
         consent=consent,
@@ -247,9 +247,10 @@ def _family(random: Random, family: str, language: str) -> str:
     return f"{family} {random.choice(FAMILY[language])}"
 
 
-def _email(random: Random, number: int) -> str | None:
+def _email(random: Random, number: int, country: str) -> str | None:
     has_one = random.random() < EMAIL_SHARE
-    return f"debtor{number}@{random.choice(EMAIL_DOMAINS)}" if has_one else None
+    name = f"debtor{number}-{country.lower()}"  # no two people share a mailbox
+    return f"{name}@{random.choice(EMAIL_DOMAINS)}" if has_one else None
 
 
 def _document(random: Random, country: str, *, company: bool) -> str | None:

@@ -43,7 +43,12 @@ class Books:
 
     def __init__(self, debtors: Sequence[Debtor]) -> None:
         """Open the books with every invoice unpaid."""
-        self._by_phone = {debtor.phone: debtor for debtor in debtors}
+        self._by_address = {
+            address: debtor
+            for debtor in debtors
+            for address in (debtor.phone, debtor.email)
+            if address is not None
+        }
         self._owed = {
             invoice.debt_ref: invoice.total for debtor in debtors for invoice in debtor.invoices
         }
@@ -53,23 +58,23 @@ class Books:
         """Return what is still owed on a debt."""
         return self._owed[debt_ref]
 
-    def owes(self, phone: str) -> Decimal:
-        """Return what this person still owes in all; zero for a stranger."""
-        debtor = self._by_phone.get(phone)
+    def owes(self, address: str) -> Decimal:
+        """Return what the person at this number or mailbox still owes; zero for a stranger."""
+        debtor = self._by_address.get(address)
         invoices = debtor.invoices if debtor is not None else ()
         return sum((self._owed[invoice.debt_ref] for invoice in invoices), Decimal(0))
 
-    def debtor(self, phone: str) -> Debtor | None:
-        """Return who has this number."""
-        return self._by_phone.get(phone)
+    def debtor(self, address: str) -> Debtor | None:
+        """Return who has this number or mailbox."""
+        return self._by_address.get(address)
 
-    def pay(self, phone: str, fraction: float, at: datetime) -> list[Event]:
+    def pay(self, address: str, fraction: float, at: datetime) -> list[Event]:
         """Book a payment of `fraction` of everything that this person owes; return the events."""
-        debtor = self._by_phone.get(phone)
+        debtor = self._by_address.get(address)
         if debtor is None:
             return []
         due = sorted(debtor.invoices, key=lambda invoice: (invoice.due_date, invoice.debt_ref))
-        left = (self.owes(phone) * Decimal(str(fraction))).quantize(CENT)
+        left = (self.owes(address) * Decimal(str(fraction))).quantize(CENT)
         events: list[Event] = []
         for invoice in due:
             part = min(left, self._owed[invoice.debt_ref])

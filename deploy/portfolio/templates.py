@@ -98,6 +98,21 @@ def provider_name(template_id: str) -> str:
     return template_id.removesuffix("-whatsapp").replace("-", "_")
 
 
+def approved(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a WhatsApp template as its provider approved it: one per language, by position."""
+    positions = {name: str(at) for at, name in enumerate(body["parameters"], start=1)}
+    return [
+        {
+            "name": body["provider_name"],
+            "language": body["provider_locales"][locale],
+            "body": _PLACEHOLDER.sub(lambda found: f"{{{{{positions[found[1]]}}}}}", text),
+            "category": body["content_class"].upper(),
+            "buttons": [button["titles"][locale] for button in body.get("buttons", ())],
+        }
+        for locale, text in body["texts"].items()
+    ]
+
+
 def parameters(texts: Mapping[str, str]) -> Sequence[str]:
     """Return the placeholders of a template in the order of its first text."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(next(iter(texts.values())))))

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from deploy.demo.platform import EVENTS_PER_REQUEST, Platform
-from deploy.demo.setting import ENVIRONMENT, prepare
+from deploy.demo.setting import prepare
 from deploy.local.stack import SERVICES, Options, Stack
 from deploy.portfolio.debtors import BRAZIL
 from tests.bench.costs import Meter, per_item_us
@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 def run(contacts: int = CONTACTS) -> Json:
     """Run once on a stack of its own and return the result line."""
-    with Stack(Options(own_servers=True, environment=ENVIRONMENT)) as stack:
+    with Stack(Options(own_servers=True)) as stack:
         urls = {name: stack.url(name) for name in stack.processes}
         with Platform(urls, admin_key=stack.admin_key, control_key=stack.control_key) as platform:
             platform.set_clock(LAW_NOW)

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from deploy.demo.platform import Platform
-from deploy.demo.setting import ENVIRONMENT, register_accounts
+from deploy.demo.setting import register_accounts
 from deploy.local.processes import free_port
 from deploy.local.stack import ROOT, Options, Stack
 from tests.bench.naive_roles import ROLES
@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.2
 
 def run(contacts: int = CONTACTS) -> dict[str, Any]:
     """Run the twin on servers of its own and return the result line."""
-    with Stack(Options(own_servers=True, environment=ENVIRONMENT)) as stack:
+    with Stack(Options(own_servers=True)) as stack:
         urls = {name: stack.url(name) for name in stack.processes}
         with Platform(urls, admin_key=stack.admin_key, control_key=stack.control_key) as platform:
             register_accounts(platform, stack, "twin")

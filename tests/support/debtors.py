@@ -3,6 +3,7 @@
 In: a journey's number and how many. Out: people whose numbers no other journey uses, and events.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ class Debtor(msgspec.Struct, frozen=True):
     email: str | None = None
     document: str | None = None
     amount: str = AMOUNT
+    channels: tuple[str, ...] = ("sms",)
 
     @property
     def ref(self) -> str:
@@ -38,12 +40,16 @@ class Debtor(msgspec.Struct, frozen=True):
         return f"debt-{self.key}"
 
 
-def debtors(journey: int, first: int, number: int) -> list[Debtor]:
-    """Return `number` people of a journey, from the `first`."""
+def debtors(
+    journey: int, first: int, number: int, channels: Sequence[str] = ("sms",)
+) -> list[Debtor]:
+    """Return `number` people of a journey, from the `first`, reachable on these channels."""
     return [
         Debtor(
             key=f"{journey}-{each}",
             phone=f"+55119{60_000_000 + journey * PEOPLE_PER_JOURNEY_MAX + each:08d}",
+            email=f"person-{journey}-{each}@example.com" if "email" in channels else None,
+            channels=tuple(channels),
         )
         for each in range(first, first + number)
     ]
@@ -51,7 +57,7 @@ def debtors(journey: int, first: int, number: int) -> list[Debtor]:
 
 def registration(person: Debtor, due: date, at: datetime) -> Json:
     """debt.registered, with everything about the person."""
-    points = [_point("sms", person.phone)]
+    points = [_point(name, person.phone) for name in person.channels if name != "email"]
     if person.email is not None:
         points.append(_point("email", person.email))
     data: Json = {

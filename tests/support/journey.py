@@ -51,19 +51,20 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
-        sender = {
-            tenancy.SID_VARIABLE.format(number): tenancy.sid(number)
-            for number in range(TENANTS_MAX)
-        }
+        sender = tenancy.variables(range(TENANTS_MAX)) | SENDER_SETTINGS
         # Replicas of a sender stand behind one public address: the first process plays it.
-        sender |= SENDER_SETTINGS | {"PUBLIC_URL": f"http://{LOOPBACK}:{port}"}
+        public = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}"}
         self.stack = Stack(
             Options(
                 folder=folder,
                 own_servers=True,
                 seed=SEED,
                 ports={"sms_sender": port},
-                environment={"sms_sender": sender},
+                environment={
+                    "sms_sender": sender | public,
+                    "whatsapp_sender": sender,
+                    "email_sender": sender,
+                },
             )
         )
         self.law_now = FIRST_DAY
@@ -77,18 +78,26 @@ class Site:
         """Stop everything."""
         self.stack.stop()
 
-    def journey(self, *, at: timedelta = MIDDAY, rate: float = 2_000.0) -> "Journey":
+    def journey(
+        self,
+        *,
+        at: timedelta = MIDDAY,
+        rate: float = 2_000.0,
+        channels: Sequence[str] = ("sms",),
+    ) -> "Journey":
         """A fresh tenant on the next working day, `at` this time since midnight UTC."""
         day = self.law_now.replace(hour=0, minute=0, second=0, microsecond=0)
         while day + at < self.law_now or law.forbidden(day + MIDDAY, (SAO_PAULO,)) is not None:
             day += timedelta(days=1)
-        return Journey(self, next(self._numbers), day + at, rate)
+        return Journey(self, next(self._numbers), day + at, rate, channels)
 
 
 class Journey:
     """One tenant's story."""
 
-    def __init__(self, site: Site, number: int, start: datetime, rate: float) -> None:
+    def __init__(
+        self, site: Site, number: int, start: datetime, rate: float, channels: Sequence[str]
+    ) -> None:
         self.site, self.stack, self.number = site, site.stack, number
         self.tenant_id, self.sid = f"journey-{number}", tenancy.sid(number)
         self.platform = Platform(
@@ -104,29 +113,18 @@ class Journey:
         self.results: list[Json] = []
         self.debtors: list[Debtor] = []
         self.stops: list[Stop] = []
-        self._configure(rate)
-
-    def _configure(self, rate: float) -> None:
-        door = self.stack.url("sms_sender")
-        account = tenancy.account(
-            self.number,
-            token=self.stack.keys["sandbox_account"],
-            inbound_url=f"{door}/webhooks/twilio/{self.tenant_id}/{tenancy.ACCOUNT_ID}",
-        )
-        self.platform.sandbox("POST", "/sandbox/accounts", account)
+        self._accounts = {self.sid, tenancy.waba(number), tenancy.mail_user(number)}
+        senders = tenancy.senders(self.platform, self.stack, number, self.tenant_id, channels)
         wanted = tenancy.configuration(
-            self.number,
-            tenant_id=self.tenant_id,
-            sandbox_url=self.stack.url("sandbox"),
-            rate_per_second=rate,
+            tenant_id=self.tenant_id, senders=senders, rate_per_second=rate
         )
         self.platform.configure(self.tenant_id, wanted)
 
     # What the client does.
 
-    def people(self, number: int) -> list[Debtor]:
-        """So many people more, unknown to the platform."""
-        made = debtors(self.number, len(self.debtors), number)
+    def people(self, number: int, *, channels: Sequence[str] = ("sms",)) -> list[Debtor]:
+        """So many people more, unknown to the platform, reachable on these channels."""
+        made = debtors(self.number, len(self.debtors), number, channels)
         self.debtors += made
         return made
 
@@ -136,9 +134,9 @@ class Journey:
         self.results += results
         return results
 
-    def register(self, people: Sequence[Debtor]) -> list[Json]:
-        """Register a debt of each, due yesterday: the ladder's first step is due today."""
-        due = (self.driver.now - timedelta(days=1)).date()
+    def register(self, people: Sequence[Debtor], *, days_past_due: int = 1) -> list[Json]:
+        """Register a debt of each; due yesterday, the ladder's first step is due today."""
+        due = (self.driver.now - timedelta(days=days_past_due)).date()
         return self.post(registration(person, due, self.driver.now) for person in people)
 
     def pay(self, people: Sequence[Debtor]) -> datetime:
@@ -151,11 +149,16 @@ class Journey:
     def stop_of(self, people: Iterable[Debtor], reason: str, machine_at: datetime) -> None:
         """From now on these people are to be left alone."""
         for person in people:
-            self.stops.append(Stop(self.digest(person), reason, machine_at, self.driver.now))
+            self.stops.extend(
+                Stop(digest, reason, machine_at, self.driver.now) for digest in self.digests(person)
+            )
 
-    def reply(self, person: Debtor, text: str, intent: str) -> None:
-        """Let a person answer the last message."""
-        body = {"recipient": person.phone, "text": text, "intent": intent}
+    def reply(self, person: Debtor, text: str, intent: str, *, provider: str | None = None) -> None:
+        """Let a person answer the last message, or the last one by this provider."""
+        recipient = person.email if provider == "smtp" else person.phone
+        body = {"recipient": recipient, "text": text, "intent": intent}
+        if provider is not None:
+            body["provider"] = provider
         self.platform.sandbox("POST", "/sandbox/replies", body)
 
     def faults(self, *faults: Json) -> None:
@@ -185,18 +188,23 @@ class Journey:
     # What the provider saw and the ledger says.
 
     def digest(self, person: Debtor) -> str:
-        """How a person appears in the truth log."""
+        """How a person's number appears in the truth log."""
         return recipient_digest(SEED, person.phone)
 
+    def digests(self, person: Debtor) -> tuple[str, ...]:
+        """How a person appears in the truth log: number, and mailbox if there is one."""
+        mail = (recipient_digest(SEED, person.email),) if person.email is not None else ()
+        return (self.digest(person), *mail)
+
     def truth(self, kind: str | None = None, person: Debtor | None = None) -> list[Json]:
-        """The provider's log of this tenant: all of it, of a kind, of a person."""
-        digest = self.digest(person) if person is not None else None
+        """The providers' log of this tenant: all of it, of a kind, of a person."""
+        digests = self.digests(person) if person is not None else None
         return [
             line
             for line in self.platform.truth(self._begins_after)
-            if line.get("account") == self.sid
+            if line.get("account") in self._accounts
             and kind in (None, line["kind"])
-            and digest in (None, line.get("recipient"))
+            and (digests is None or line.get("recipient") in digests)
         ]
 
     def _last_line(self) -> int:
@@ -251,7 +259,7 @@ class Journey:
             ledger_events=frozenset(event["id"] for event in self.events()),
             contacts=contacts,
             balance=self.platform.ledger("/v1/balance")["totals"],
-            people=[Person(self.digest(person), (SAO_PAULO,)) for person in self.debtors],
+            people=[Person(self.digests(person), (SAO_PAULO,)) for person in self.debtors],
             stops=self.stops,
             law_end=self.driver.now,
         )

@@ -39,7 +39,7 @@ steps:
 TEMPLATE: Json = {
     "channel": "sms",
     "content_class": "utility",
-    "texts": {"pt-BR": "Olá {name}", "en-US": "Hello {name}"},
+    "texts": {"pt-BR": "Olá {first_name}", "en-US": "Hello {first_name}"},
 }
 ACCOUNT: Json = {
     "channel": "sms",

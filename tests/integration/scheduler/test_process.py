@@ -77,7 +77,7 @@ async def run(
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     async with asyncio.timeout(SECONDS_MAX):
         out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    return process.returncode, (out or b"").decode(), (err or b"").decode()
 
 
 class Client:

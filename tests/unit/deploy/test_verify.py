@@ -24,10 +24,20 @@ DAY = timedelta(days=1)
 
 
 def call(
-    seq: int = 1, contact: str | None = "c1", at: datetime = MONDAY_NOON, recipient: str = "r1"
+    seq: int = 1,
+    contact: str | None = "c1",
+    at: datetime = MONDAY_NOON,
+    recipient: str = "r1",
+    provider: str = "twilio",
 ) -> TruthLine:
     return TruthLine(
-        seq=seq, kind="accepted", machine_at=at, law_at=at, contact_id=contact, recipient=recipient
+        seq=seq,
+        kind="accepted",
+        machine_at=at,
+        law_at=at,
+        contact_id=contact,
+        recipient=recipient,
+        provider=provider,
     )
 
 
@@ -58,7 +68,7 @@ def evidence(**changes: object) -> Evidence:
         ledger_events=frozenset({"e1"}),
         contacts=[contact()],
         balance={"planned": 1, "sent": 1},
-        people=[Person("r1", (SAO_PAULO,))],
+        people=[Person(("r1",), (SAO_PAULO,))],
         stops=[],
         law_end=MONDAY_NOON + 30 * DAY,
     )
@@ -185,11 +195,11 @@ class TestUnlawful:
     def test_every_place_must_allow_it(self) -> None:
         places = (SAO_PAULO, Place("BR", "AM", "America/Manaus"))
         at = datetime(2026, 3, 2, 11, 30, tzinfo=UTC)  # 08:30 in São Paulo, 07:30 in Manaus
-        verdict = verify(evidence(truth=[call(at=at)], people=[Person("r1", places)]))
+        verdict = verify(evidence(truth=[call(at=at)], people=[Person(("r1",), places)]))
         assert kinds(verdict) == {"outside_hours"}
 
     def test_no_place_no_contact(self) -> None:
-        assert kinds(verify(evidence(people=[Person("r1", ())]))) == {"outside_hours"}
+        assert kinds(verify(evidence(people=[Person(("r1",), ())]))) == {"outside_hours"}
 
     def test_somebody_who_is_no_debtor(self) -> None:
         assert kinds(verify(evidence(people=[]))) == {"unknown_recipient"}
@@ -201,7 +211,7 @@ class TestUnlawful:
         assert kinds(verdict) == {"above_cap"}
 
     def test_days_are_the_debtors_own(self) -> None:
-        people = [Person("r1", (Place("BR", "AC", "America/Rio_Branco"),))]
+        people = [Person(("r1",), (Place("BR", "AC", "America/Rio_Branco"),))]
         evening = datetime(2026, 3, 3, 0, 30, tzinfo=UTC)  # 19:30 on Monday in Rio Branco
         verdict = verify(
             msgspec.structs.replace(
@@ -234,8 +244,8 @@ class TestUnlawful:
         ).ok
 
     def test_earlier_contacts_elsewhere_count(self) -> None:
-        past = tuple(MONDAY_NOON - n * DAY for n in (1, 2, 3))
-        verdict = verify(evidence(people=[Person("r1", (SAO_PAULO,), past)]))
+        past = tuple(("sms", MONDAY_NOON - n * DAY) for n in (1, 2, 3))
+        verdict = verify(evidence(people=[Person(("r1",), (SAO_PAULO,), past)]))
         assert kinds(verdict) == {"above_cap"}
 
     def test_call_after_a_stop(self) -> None:
@@ -256,6 +266,49 @@ class TestUnlawful:
     def test_stop_of_somebody_else(self) -> None:
         before = MONDAY_NOON - DAY
         assert verify(evidence(stops=[Stop("r2", "paid", before, before)])).ok
+
+    def test_disputed_debts_are_left_alone_at_every_address(self) -> None:
+        before = MONDAY_NOON - DAY
+        disputed = Stop("", "disputed", before, before, None, ("debt1",))
+        assert kinds(verify(evidence(stops=[disputed]))) == {"after_stop"}
+        other = Stop("", "disputed", before, before, None, ("debt2",))
+        assert verify(evidence(stops=[other])).ok
+
+    def test_caps_count_over_all_channels_of_a_person(self) -> None:
+        mail = contact("c2", step="d5")
+        verdict = verify(
+            msgspec.structs.replace(
+                two_contacts(mail, call(2, "c2", MONDAY_NOON + DAY / 12, "r2", "smtp")),
+                people=[Person(("r1", "r2"), (SAO_PAULO,))],
+            )
+        )
+        assert kinds(verdict) == {"above_cap"}
+
+    @pytest.mark.parametrize(
+        ("debts", "provider", "ok"),
+        [
+            (("debt1", "debt1", "debt1"), "twilio", False),
+            (("debt1", "debt1", "debt2"), "twilio", True),
+            (("debt1", "debt1", "debt1"), "smtp", True),
+        ],
+    )
+    def test_massachusetts_counts_two_texts_about_a_debt_in_seven_days(
+        self, debts: tuple[str, ...], provider: str, *, ok: bool
+    ) -> None:
+        boston = Place("US", "MA", "America/New_York")
+        last = len(debts) - 1
+        found = evidence(
+            truth=[
+                call(
+                    n + 1, f"c{n}", MONDAY_NOON + n * DAY, "r1", provider if n == last else "twilio"
+                )
+                for n in range(len(debts))
+            ],
+            contacts=[contact(f"c{n}", step=f"s{n}", debt=debt) for n, debt in enumerate(debts)],
+            balance={"planned": 3, "sent": 3},
+            people=[Person(("r1",), (boston,))],
+        )
+        assert verify(found).ok is ok
 
     def test_lifted_stop(self) -> None:
         before = MONDAY_NOON - DAY

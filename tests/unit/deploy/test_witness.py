@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from deploy.demo import witness
-from deploy.demo.evidence import TruthLine
+from deploy.demo.evidence import Item, LedgerContact, TruthLine
 from deploy.portfolio.events import Books
 from deploy.portfolio.sample import draw_sample
 from deploy.sandbox.truth import recipient_digest
@@ -24,7 +24,10 @@ def inbound(**changes: object) -> TruthLine:
 
 def test_everybody_is_known_with_a_place() -> None:
     found = witness.people(DEBTORS, "seed")
-    assert [p.recipient for p in found] == [recipient_digest("seed", d.phone) for d in DEBTORS]
+    assert [p.recipients[0] for p in found] == [recipient_digest("seed", d.phone) for d in DEBTORS]
+    mailboxes = [recipient_digest("seed", d.email) for d in DEBTORS if d.email]
+    assert [p.recipients[1] for p in found if len(p.recipients) > 1] == mailboxes
+    assert len(set(mailboxes)) == len(mailboxes) > 0
     assert all(person.places for person in found)
     placeless = [p for p, d in zip(found, DEBTORS, strict=True) if not d.cities]
     assert placeless
@@ -44,7 +47,8 @@ def test_only_silencing_replies_that_were_taken_stop() -> None:
 
 def test_revoked_consent_stops_from_the_start() -> None:
     stops = list(witness.stops_of_consent(DEBTORS, "seed", AT))
-    assert len(stops) == sum(debtor.consent == "revoked" for debtor in DEBTORS) > 0
+    revoked = [debtor for debtor in DEBTORS if debtor.consent == "revoked"]
+    assert len(stops) == sum(1 + bool(debtor.email) for debtor in revoked) > 0
     assert {stop.machine_at for stop in stops} == {AT}
 
 
@@ -55,7 +59,20 @@ def test_settlement_stops() -> None:
     books.pay(phone, 1.0, AT)
     assert books.owes(phone) == 0
     assert books.owes("+10000000000") == 0
-    stops = list(witness.stops_of_settlement({phone: (AT, AT)}, "seed"))
+    stops = list(witness.stops_of_settlement({phone: (AT, AT)}, DEBTORS, "seed"))
     assert [(s.recipient, s.reason) for s in stops] == [
-        (recipient_digest("seed", phone), "paid in full")
+        (recipient, "paid in full") for recipient in witness.recipients(DEBTORS[0], "seed")
     ]
+
+
+def test_a_dispute_stops_the_debts_of_the_newest_message_before_it() -> None:
+    contacts = [
+        LedgerContact(f"c{n}", "sms", "sent", 1, (Item(f"debt{n}", 1, "d5"),)) for n in (1, 2)
+    ]
+    lines = [
+        inbound(seq=1, kind="accepted", contact_id="c1", account="a"),
+        inbound(seq=2, kind="accepted", contact_id="c2", account="a"),
+        inbound(seq=3, reply="dispute", contact_id="c1", account="a"),
+        inbound(seq=4, reply="dispute", contact_id="c1", account="a", answered=503),
+    ]
+    assert [stop.debt_ids for stop in witness.stops_of_disputes(lines, contacts)] == [("debt2",)]
