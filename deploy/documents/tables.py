@@ -14,6 +14,7 @@ from services.scheduler.decisions import DECISIONS
 from services.scheduler.intake.shapes import CLIENT_SHAPES
 from services.scheduler.settings import SchedulerSettings
 from services.sms_sender.settings import SmsSenderSettings
+from services.whatsapp_sender.settings import WhatsAppSenderSettings
 from shared.events import topics
 from shared.events.configuration import CONFIG_KINDS
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
@@ -28,6 +29,7 @@ from shared.telemetry import metrics
 SERVICES: tuple[type[ServiceSettings], ...] = (
     SchedulerSettings,
     SmsSenderSettings,
+    WhatsAppSenderSettings,
     LedgerSettings,
 )
 METRIC_PREFIX = "regua_"
