@@ -7,6 +7,7 @@ or `X-API-Key`). Out: JSON, or NDJSON for the truth log; problem documents for w
 import hmac
 from collections.abc import Awaitable, Callable
 from itertools import islice
+from typing import Annotated
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,6 +22,7 @@ from deploy.sandbox.world import World
 
 TRUTH_LINES_MAX = 20_000  # one answer of about 7 MB
 PAYMENTS_MAX = 10_000
+ADDRESSES_MAX = 20  # of one person
 PROBLEM = b"application/problem+json"
 NDJSON = b"application/x-ndjson"
 
@@ -51,6 +53,7 @@ class ScriptedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: int | str | None = None
 
 
+Addresses = Annotated[list[str], msgspec.Meta(min_length=1, max_length=ADDRESSES_MAX)]
 Route = Callable[[Request], "Answer | Awaitable[Answer]"]
 
 
@@ -64,6 +67,7 @@ class Control:
         self._routes: dict[tuple[bytes, str], Route] = {
             (b"POST", "/sandbox/accounts"): self._register,
             (b"GET", "/sandbox/accounts"): self._accounts,
+            (b"POST", "/sandbox/people"): self._introduce,
             (b"POST", "/sandbox/behaviour"): self._behave,
             (b"GET", "/sandbox/behaviour"): lambda _: answer(world.debtors.profile),
             (b"POST", "/sandbox/faults"): self._script,
@@ -113,6 +117,13 @@ class Control:
             for account in provider.accounts()
         ]
         return answer({"accounts": accounts})
+
+    def _introduce(self, request: Request) -> Answer:
+        """Take lists of addresses, each list one person's; the first address stands for them."""
+        people = msgspec.json.decode(request.body, type=list[Addresses])
+        for addresses in people:
+            self._world.debtors.people.introduce(addresses)
+        return answer({"people": len(people)}, 201)
 
     def _behave(self, request: Request) -> Answer:
         given = msgspec.json.decode(request.body, type=dict[str, msgspec.Raw])

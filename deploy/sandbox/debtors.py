@@ -1,8 +1,8 @@
 """What happens after the provider accepted a message: receipts, replies, payments.
 
 In: accepted messages with the faults they met. Out: webhooks at their time, payments for the
-client system to collect. Short delays run on machine time, long ones on law time. One person is
-one phone number: who asked to be left alone stays silent, who paid does not pay again.
+client system to collect. Short delays run on machine time, long ones on law time. Who asked to be
+left alone stays silent, and who paid does not pay again, whichever of their addresses it was.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from deploy.sandbox.behaviour import Plan, Profile
 from deploy.sandbox.clock import LawClock
 from deploy.sandbox.faults import Fault
 from deploy.sandbox.messages import Message
+from deploy.sandbox.people import People
+from deploy.sandbox.receipts import Step, opened, receipts
 from deploy.sandbox.schedule import Schedule
 from deploy.sandbox.witness import Witness
 
 PAYMENTS_MAX = 1_000_000
-PEOPLE_MAX = 500_000  # whoever was written to longest ago is forgotten first
 PROMISED_HOUR = time(15, 0, tzinfo=UTC)  # the hour of the promised day at which people pay
-EXPIRED_CODE = 30036
 
 _FINAL = frozenset({"undelivered", "read"})
 _BACKWARDS = ("delivered", "sent")  # a receipt told late changes nothing
@@ -40,24 +40,6 @@ class Payment(msgspec.Struct, frozen=True):
     reason: str
     contact_id: str | None = None
     debtor_id: str | None = None
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One receipt: what it says, and after which delay it is told (law time when given)."""
-
-    status: str
-    code: int | None = None
-    wait_ms: float = 0.0
-    wait_law_seconds: float | None = None
-
-
-class Person(msgspec.Struct, gc=False):
-    """What the sandbox remembers of one address; `last` has the last message by provider."""
-
-    messages: int = 0
-    silent: bool = False
-    paid: bool = False
-    last: dict[str, Message] = msgspec.field(default_factory=dict)
 
 
 class Voice(Protocol):
@@ -81,7 +63,7 @@ class Voice(Protocol):
 
 
 class Debtors:
-    """Everybody who has a phone."""
+    """Everybody who has an address."""
 
     def __init__(
         self,
@@ -89,6 +71,7 @@ class Debtors:
         clock: LawClock,
         schedule: Schedule,
         witness: Witness,
+        people: People,
         seed: str,
     ) -> None:
         """Live in this world, with `seed` as fate."""
@@ -96,7 +79,7 @@ class Debtors:
         self._schedule = schedule
         self._witness = witness
         self._seed = seed
-        self._people: dict[str, Person] = {}
+        self.people = people
         self.providers: Mapping[str, Voice] = {}
         self.profile = Profile()
         self.payments: list[Payment] = []
@@ -105,11 +88,8 @@ class Debtors:
 
     def accepted(self, message: Message, faults: tuple[Fault, ...]) -> None:
         """Live on from an accepted message."""
-        person = self._person(message.to)
-        person.messages += 1
-        person.last.pop(message.provider, None)
-        person.last[message.provider] = message
-        plan = behaviour.plan(self.profile, self._seed, message.to, person.messages)
+        nth = self.people.get(message.to).written_to(message)
+        plan = behaviour.plan(self.profile, self._seed, message.to, nth)
         lost = any(fault.kind == "lose_receipts" for fault in faults)
         copies = 2 if any(fault.kind == "duplicate_receipt" for fault in faults) else 1
         steps = receipts(plan, message.validity_seconds, self.profile.statuses, faults)
@@ -124,22 +104,11 @@ class Debtors:
 
         `provider` narrows it to those who wrote through that provider.
         """
-        person = self._people.get(recipient)
-        if person is None or not person.last:
-            return False
-        about = person.last.get(provider or next(reversed(person.last)))
+        about = self.people.get(recipient).last_from(provider)
         if about is None:
             return False
         self._write(about, text, intent)
         return True
-
-    def _person(self, number: str) -> Person:
-        person = self._people.get(number)
-        if person is None:
-            if len(self._people) >= PEOPLE_MAX:
-                del self._people[next(iter(self._people))]
-            person = self._people[number] = Person()
-        return person
 
     # Receipts.
 
@@ -220,11 +189,11 @@ class Debtors:
         self._clock.stamp(when)
 
     def _answer(self, message: Message, plan: Plan, law_at: datetime) -> None:
-        person = self._person(message.to)
+        person = self.people.get(message.to)
         if person.silent or person.paid or plan.intent is None:
             return
-        spanish = behaviour.speaks_spanish(self.profile, self._seed, message.to)
-        language = phrases.language_of(message.to, spanish=spanish)
+        spanish = behaviour.speaks_spanish(self.profile, self._seed, person.address)
+        language = phrases.language_of(person.address, spanish=spanish)
         reply = phrases.compose(
             plan.intent,
             language,
@@ -244,14 +213,14 @@ class Debtors:
         self._write(message, reply.text, plan.intent)
 
     def _pay(self, message: Message, fraction: float, law_at: datetime, reason: str) -> None:
-        person = self._person(message.to)
+        person = self.people.get(message.to)
         if person.paid or person.silent or len(self.payments) >= PAYMENTS_MAX:
             return
         person.paid = fraction >= 1.0
         self.payments.append(
             Payment(
                 seq=len(self.payments) + 1,
-                recipient=message.to,
+                recipient=person.address,
                 fraction=fraction,
                 law_at=law_at,
                 reason=reason,
@@ -266,35 +235,3 @@ class Debtors:
     def _write(self, about: Message, text: str, intent: str | None) -> None:
         """Send `text` from the person back to the number that wrote `about`."""
         self.providers[about.provider].reply(about, text, intent)
-
-
-def opened(steps: list[Step], plan: Plan) -> list[Step]:
-    """Return the receipts with that of a message that the person opens."""
-    if plan.read_seconds is None or not any(step.status == "delivered" for step in steps):
-        return steps
-    return [*steps, Step("read", wait_law_seconds=plan.read_seconds)]
-
-
-def receipts(
-    plan: Plan, validity_seconds: int, statuses: tuple[str, ...], faults: tuple[Fault, ...]
-) -> list[Step]:
-    """Return the receipts of a message in the order they are told."""
-    steps = [Step("sent", wait_ms=plan.sent_ms)] if "sent" in statuses else []
-    if "queued" in statuses:
-        steps.insert(0, Step("queued"))
-    if plan.outcome == "undelivered":
-        steps.append(Step("undelivered", plan.code, plan.final_ms))
-    elif plan.outcome == "delivered":
-        wait = plan.final_law_seconds
-        if wait is not None and wait > validity_seconds:
-            steps.append(Step("undelivered", EXPIRED_CODE, 0.0, float(validity_seconds)))
-        else:
-            steps.append(Step("delivered", None, plan.final_ms, wait))
-    late = next((fault for fault in faults if fault.kind == "late_receipt"), None)
-    if late is not None and steps:
-        steps[-1] = msgspec.structs.replace(
-            steps[-1], wait_ms=late.seconds * 1_000, wait_law_seconds=late.law_seconds
-        )
-    if any(fault.kind == "reorder_receipts" for fault in faults):
-        steps.reverse()
-    return steps

@@ -3,7 +3,7 @@
 In: `record` at the instant a thing happens. Out: NDJSON lines in the order things happened, each
 with machine time and law time. Lines are encoded once, when their law time is known, and kept in
 memory up to a bound; older ones go to a file when one is given, and are gone otherwise (readers
-are told so). Recipients appear only as a keyed digest.
+are told so). Recipients appear only as a keyed digest, of the first of a person's addresses.
 """
 
 from collections import deque

@@ -6,14 +6,17 @@ known. Every provider notes through the same witness, so that lines look alike.
 
 from deploy.sandbox.clock import LawClock, machine_now
 from deploy.sandbox.messages import Message
-from deploy.sandbox.truth import Entry, TruthLog
+from deploy.sandbox.people import People
+from deploy.sandbox.truth import Entry, TruthLog, recipient_digest
 
 
 class Witness:
     """Writes into one truth log by one clock."""
 
-    def __init__(self, truth: TruthLog, clock: LawClock) -> None:
-        """Write into `truth`, stamp by `clock`."""
+    def __init__(self, truth: TruthLog, clock: LawClock, people: People, seed: str) -> None:
+        """Write into `truth`, stamp by `clock`; who is who, `people` know."""
+        self._people = people
+        self._seed = seed
         self._truth = truth
         self._clock = clock
 
@@ -25,7 +28,9 @@ class Witness:
             entry.contact_id = about.contact_id
             entry.attempt_id = about.attempt_id
             entry.debtor_id = about.debtor_id
-            entry.recipient = about.person
+            first = self._people.first_address(about.to)
+            alone = first == about.to
+            entry.recipient = about.person if alone else recipient_digest(self._seed, first)
         return entry
 
     def write(self, entry: Entry) -> None:

@@ -18,6 +18,7 @@ from deploy.sandbox.clock import LawClock
 from deploy.sandbox.debtors import Debtors
 from deploy.sandbox.faults import FaultScript
 from deploy.sandbox.messages import Message
+from deploy.sandbox.people import People
 from deploy.sandbox.provider import Parts, Provider
 from deploy.sandbox.providers import PROVIDERS
 from deploy.sandbox.schedule import Schedule
@@ -60,9 +61,12 @@ class World:
         self.truth = TruthLog(entries_max=setup.truth_entries_max, spill=setup.truth_file)
         self.faults = FaultScript(seed)
         self.client = CallbackClient()
-        witness = Witness(self.truth, self.clock)
+        people = People()
+        witness = Witness(self.truth, self.clock, people, seed)
         self.webhooks = Webhooks(self.client, witness)
-        self.debtors = Debtors(clock=self.clock, schedule=self.schedule, witness=witness, seed=seed)
+        self.debtors = Debtors(
+            clock=self.clock, schedule=self.schedule, witness=witness, people=people, seed=seed
+        )
         parts = Parts(
             seed=seed,
             clock=self.clock,

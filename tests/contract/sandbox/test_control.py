@@ -263,3 +263,29 @@ def test_garbage_on_the_wire_gets_a_4xx(sandbox: Sandbox, sent: bytes) -> None:
             answer = b"HTTP/1.1 4"  # the answer was cut off by our own unread bytes
     assert answer.startswith(b"HTTP/1.1 4")
     assert httpx.get(f"{sandbox.url}/health/live").status_code == 200
+
+
+def test_a_person_may_have_several_addresses(
+    lawful: Sandbox, clock: LawClock, eventually: Eventually
+) -> None:
+    first, second = "+5511911110001", "+5511911110002"
+    answer = lawful.http.post("/sandbox/people", json=[[first, second]])
+    assert answer.status_code == 201
+    lawful.control(
+        "POST", "/sandbox/behaviour",
+        {"preset": "silent", "pay": 1.0, "pay_seconds": [60, 60], "pay_in_part": 0},
+    )  # fmt: skip
+    send(lawful, second)
+    send(lawful, first)
+    eventually(lambda: drained(lawful))
+    clock.now = START + timedelta(hours=1)
+    eventually(lambda: (drained(lawful) or {"counters": {}})["counters"].get("payments"))
+    payments = lawful.control("GET", "/sandbox/payments?after=0")["payments"]
+    assert [payment["recipient"] for payment in payments] == [first], "they pay once"
+    told = {line["recipient"] for line in lawful.truth()}
+    assert told == {recipient_digest("contract", first)}
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[[]]", b'[["a", 3]]'])
+def test_nobody_is_introduced_without_address(sandbox: Sandbox, body: bytes) -> None:
+    assert sandbox.http.post("/sandbox/people", content=body).status_code == 422

@@ -10,8 +10,8 @@ import pytest
 
 from deploy.sandbox import behaviour, phrases
 from deploy.sandbox.behaviour import SILENT_DEBTORS, Profile, ProfileError
-from deploy.sandbox.debtors import receipts
 from deploy.sandbox.faults import Fault, FaultError, FaultScript, Match
+from deploy.sandbox.receipts import receipts
 from deploy.sandbox.schedule import Schedule
 from deploy.sandbox.segments import segments
 from deploy.sandbox.truth import Entry, TruthLog, TruthLostError, recipient_digest
