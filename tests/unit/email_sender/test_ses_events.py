@@ -184,7 +184,7 @@ def test_unsubscribing_is_an_opt_out() -> None:
     topic = {"topicName": "reminders", "subscriptionStatus": "OptOut"}
     preferences = {"unsubscribeAll": False, "topicSubscriptionStatus": [topic]}
     assert read("Subscription", "subscription", {"newTopicPreferences": preferences})
-    preferences["topicSubscriptionStatus"] = [topic | {"subscriptionStatus": "OptIn"}]
+    topic["subscriptionStatus"] = "OptIn"  # codespell:ignore optin
     assert not read("Subscription", "subscription", {"newTopicPreferences": preferences})
 
 
