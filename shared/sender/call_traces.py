@@ -1,9 +1,9 @@
 """Provider calls in traces: a span per sampled call, and one for every call that failed.
 
-In: a claimed attempt and the function that calls. Out: what it returned; the attempt's frame goes
-on with the call's trace, so that facts hang below it. Sampled calls go through a second client on
-the same connections, whose requests carry `traceparent` and tell method, host and status; the
-others pay one look at a text. URLs are left out: they hold account ids.
+In: a claimed attempt and the function that calls, which never raises. Out: what it returned; the
+attempt's frame goes on with the call's trace, so that facts hang below it. Sampled calls go through
+a second client on the same connections, whose requests carry `traceparent` and tell method, host
+and status; the others pay one look at a text. URLs are left out: they hold account ids.
 """
 
 import time
@@ -42,11 +42,7 @@ class CallTraces:
         if tracing.is_sampled(parent):
             return await self._sampled(attempt, send)
         began_ns = time.time_ns()
-        try:
-            result = await send(self._client)
-        except Exception as error:
-            _told(attempt, error, began_ns)
-            raise
+        result = await send(self._client)
         why = failure_of(result)
         if why is None:
             return result, attempt
@@ -103,7 +99,7 @@ def failure_of(result: SendResult) -> str | None:
     return None if result.error.row.fault is Fault.RECIPIENT else result.error.kind.value
 
 
-def _told(attempt: Attempt, error: BaseException | str, began_ns: int) -> str | None:
+def _told(attempt: Attempt, error: str, began_ns: int) -> str | None:
     return tracing.failed(
         _name(attempt),
         attempt.frame.traceparent,

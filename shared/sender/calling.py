@@ -71,12 +71,17 @@ class Caller:
 
     async def call(self, call: Call) -> SendResult | Ended:
         """Make the call unless something stops it now; return what became of it. Never raises."""
+        result: SendResult | Ended
         try:
-            result: SendResult | Ended = self._stopped(call) or await self._make(call)
-        except BaseException as error:  # noqa: BLE001 - every claim must get an outcome
-            result = proves(error)
-            if isinstance(result, Unknown) and result.why == "fault":
-                _log.error("provider_call_failed", exc_info=error)
+            stopped = self._stopped(call)
+        except Exception as error:  # noqa: BLE001 - every claim must get an outcome
+            stopped = _proven(error)
+        if stopped is not None:
+            result = stopped
+        else:
+            result, call.attempt = await self._traces.around(
+                call.attempt, lambda client: self._send(call, client)
+            )
         self._note(call, result)
         return result
 
@@ -90,7 +95,7 @@ class Caller:
         except TRANSIENT_ERRORS as failure:
             _log.warning("push_back_failed", error_type=type(failure).__name__)
 
-    def _stopped(self, call: Call) -> Ended | Refused | None:
+    def _stopped(self, call: Call) -> Ended | SendResult | None:
         task = call.candidate.work.task
         law = self._clock.law_now()
         hold = self._holds.stopping(task, law)
@@ -102,13 +107,14 @@ class Caller:
             return Refused(error=SendError(kind=ErrorKind.NOT_STARTED))
         return None
 
-    async def _make(self, call: Call) -> SendResult:
-        result, call.attempt = await self._traces.around(
-            call.attempt, lambda client: self._send(call, client)
-        )
-        return result
-
     async def _send(self, call: Call, client: aiohttp.ClientSession) -> SendResult:
+        """Make the call through `client`; whatever is raised proves something about it."""
+        try:
+            return await self._sent(call, client)
+        except BaseException as error:  # noqa: BLE001 - every claim must get an outcome
+            return _proven(error)
+
+    async def _sent(self, call: Call, client: aiohttp.ClientSession) -> SendResult:
         provider = self._composer.provider(call.account.settings.provider)
         left = call.attempt.not_after - self._clock.law_now()
         sending = Sending(
@@ -139,6 +145,13 @@ class Caller:
         if isinstance(result, Accepted):
             waited = self._clock.machine_now() - call.candidate.work.task.permit.issued_at
             metrics.SENDER_DISPATCH_SECONDS.observe(waited.total_seconds())
+
+
+def _proven(error: BaseException) -> SendResult:
+    result = proves(error)
+    if isinstance(result, Unknown) and result.why == "fault":
+        _log.error("provider_call_failed", exc_info=error)
+    return result
 
 
 def held(hold: Hold) -> Reason:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.support.collector import Collector
 from tests.support.journey import Journey, Site
 
 
@@ -36,8 +37,19 @@ class Sites:
 
 
 @pytest.fixture(scope="session")
-def sites(run_folder: Path) -> Iterator[Sites]:
+def collector() -> Iterator[Collector]:
+    """Where every process of this run's sites sends its spans: all of them are sampled."""
+    variables = ("OTLP_ENDPOINT", "TRACE_SAMPLE_RATIO")
+    with Collector() as listening, pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(variables, (listening.url, "1"), strict=True):
+            patch.setenv(name, value)
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def sites(run_folder: Path, collector: Collector) -> Iterator[Sites]:
     """This run's sites."""
+    del collector  # it listens before the first process starts
     made = Sites(run_folder)
     yield made
     made.give_up()

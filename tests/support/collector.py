@@ -1,6 +1,7 @@
 """A collector of traces, as far as a test needs one: takes whatever comes, and keeps the bytes.
 
-In: OTLP over HTTP at `url`. Out: `received()`, everything that came, unpacked if it was packed.
+In: OTLP over HTTP at `url`. Out: `received()`, everything that came, unpacked if it was packed, and
+`spans()`, the same as spans.
 """
 
 import gzip
@@ -8,6 +9,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+
+from deploy.view.traces import Span, decoded
 
 
 class Collector:
@@ -40,6 +43,10 @@ class Collector:
     def received(self) -> bytes:
         """Everything that came so far."""
         return b"\n".join(self._bodies)
+
+    def spans(self) -> list[Span]:
+        """Every span that came so far."""
+        return [span for body in list(self._bodies) for span in decoded(body)]
 
     def __enter__(self) -> Self:
         self._thread.start()
