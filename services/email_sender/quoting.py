@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from email.message import Message
 from html.parser import HTMLParser
 
+from shared.sender.replies import is_opt_out
+
 PART_CHARS_MAX = 100_000  # of a part that is looked at; people write less
 TEXT_CHARS_MAX = 4_000  # of the new text that is kept
 MARKER_CHARS_MAX = 300  # a longer line introduces no quotation
@@ -39,11 +41,16 @@ _SPACE = re.compile(r"[^\S\n]+")
 
 
 def written(message: Message, subject: str) -> str:
-    """Return what the person wrote; the subject counts when it is theirs and not an answer's."""
+    """Return what the person wrote; the subject counts when it is theirs and not an answer's.
+
+    A wish to be left alone stands by itself wherever it is: "STOP" below a greeting is one.
+    """
     text = new_text(text_of(message))
-    if subject and not _REPLYING.match(subject):
-        text = f"{subject}\n{text}".strip()
-    return text[:TEXT_CHARS_MAX]
+    own = "" if _REPLYING.match(subject) else subject
+    for each in (text, own):
+        if is_opt_out(each):
+            return each[:TEXT_CHARS_MAX]
+    return f"{own}\n{text}".strip()[:TEXT_CHARS_MAX]
 
 
 def new_text(text: str) -> str:

@@ -228,7 +228,8 @@ class Webhooks:
         for each in arrived:
             more = await self._people.stops_elsewhere(self._pool, each.events, each.raw)
             self._holds.remember(more)
-            each.holds += more
+            # The writer's address is often the one we wrote to: the same hold, told once.
+            each.holds = tuple({hold.hold_id: hold for hold in (*each.holds, *more)}.values())
         return await asyncio.gather(*(self._writer.submit(each) for each in arrived))
 
     async def _store(self, batch: list[Arrived]) -> list[bool]:
