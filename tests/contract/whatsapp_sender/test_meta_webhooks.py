@@ -7,20 +7,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pywa.utils import webhook_updates_validator
 
-from services.whatsapp_sender.providers.meta import Meta, signature
-from shared.events.configuration import SenderAccount
+from services.whatsapp_sender.providers.meta import Meta
 from shared.events.states import ContactState
 from shared.sender.errors import ErrorKind
 from shared.sender.provider import (
-    Account,
     InboundReply,
     Notice,
     StatusReceipt,
     UnreadableWebhookError,
     WebhookEvent,
-    WebhookRequest,
 )
 
 META = Meta()
@@ -260,58 +256,6 @@ def test_a_failing_part_does_not_take_the_others_along() -> None:
     assert [len(META.read_webhook(parts[0])), len(META.read_webhook(parts[2]))] == [1, 1]
     with pytest.raises(UnreadableWebhookError):
         META.read_webhook(parts[1])
-
-
-# Authenticity.
-
-
-def an_account(**credentials: str) -> Account:
-    sender = SenderAccount(
-        channel="whatsapp", provider="meta", sender="+551140000000", rate_per_second=1.0,
-        credentials={},
-    )  # fmt: skip
-    return Account(tenant_id="acme", account_id="wa", settings=sender, credentials=credentials)
-
-
-def request(body: bytes, given: str) -> WebhookRequest:
-    return WebhookRequest(url="http://x/", headers={"x-hub-signature-256": given}, body=body)
-
-
-def test_the_signature_is_what_others_compute() -> None:
-    body = webhook(statuses=[status()])
-    assert webhook_updates_validator("secret", body, signature("secret", body))
-
-
-def test_two_secrets_are_valid_at_once_and_no_third() -> None:
-    body = webhook(statuses=[status()])
-    account = an_account(app_secret="new", app_secret_previous="old", access_token="token")
-    assert META.authenticate(request(body, signature("new", body)), account)
-    assert META.authenticate(request(body, signature("old", body)), account)
-    for shown in ("", "sha256=", signature("token", body), signature("", body), "é"):
-        assert not META.authenticate(request(body, shown), account)
-    assert not META.authenticate(request(body + b" ", signature("new", body)), account)
-    assert not META.authenticate(request(body, signature("", body)), an_account())
-
-
-@pytest.mark.parametrize(
-    ("query", "answer"),
-    [
-        ({"hub.mode": "subscribe", "hub.verify_token": "v", "hub.challenge": "1158201444"},
-         "1158201444"),
-        ({"hub.mode": "subscribe", "hub.verify_token": "next", "hub.challenge": "1"}, "1"),
-        ({"hub.mode": "subscribe", "hub.verify_token": "wrong", "hub.challenge": "1"}, None),
-        ({"hub.mode": "subscribe", "hub.challenge": "1"}, None),
-        ({"hub.mode": "unsubscribe", "hub.verify_token": "v", "hub.challenge": "1"}, None),
-        ({"hub.mode": "subscribe", "hub.verify_token": "v", "hub.challenge": "<script>"}, None),
-        ({"hub.mode": "subscribe", "hub.verify_token": "v", "hub.challenge": "1" * 300}, None),
-        ({}, None),
-    ],
-)  # fmt: skip
-def test_the_challenge_is_echoed_to_who_knows_the_token(
-    query: dict[str, str], answer: str | None
-) -> None:
-    account = an_account(verify_token="v", verify_token_next="next")
-    assert META.challenge(query, account) == answer
 
 
 # Strangers.

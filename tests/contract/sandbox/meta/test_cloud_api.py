@@ -1,107 +1,22 @@
 """The Cloud API, judged by pywa: as a client, and as the reader of every webhook it posts."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from aiohttp import web
 from pywa import errors
 from pywa.client import WhatsApp
-from pywa.types.base_update import RawUpdate
-from pywa.types.callback import Button as PywaButton
-from pywa.types.callback import CallbackButton
-from pywa.types.message import Message
-from pywa.types.message_status import MessageStatus, MessageStatusType, PricingCategory
-from pywa.types.templates import BodyText, QuickReplyButton, TemplateLanguage
-from pywa.types.user_preferences import MarketingPreference, UserMarketingPreferences
-from pywa.utils import webhook_updates_validator
+from pywa.types.message_status import MessageStatusType, PricingCategory
+from pywa.types.templates import BodyText, TemplateLanguage
 
 from tests.support import meta
-from tests.support.sandbox import Hook, Receiver, Sandbox, eventually
-
-DEBTOR = "+5531987654321"
-DIGITS = DEBTOR.removeprefix("+")
-BODY: Any = BodyText("Olá {{1}}, seu pagamento de {{2}} vence hoje.", "Maria", "R$ 10,00")
+from tests.support.pywa_reading import BODY, DIGITS, template, told
+from tests.support.sandbox import Receiver, Sandbox
 
 ONE: Any = BodyText("{{1}}", "x")
 THREE: Any = BodyText("{{1}}{{2}}{{3}}", "x", "y", "z")
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    made = Sandbox()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sandbox(running: Sandbox, receiver: Receiver) -> Sandbox:
-    """Silent debtors, no faults, a fresh account."""
-    running.control("DELETE", "/sandbox/faults")
-    running.control("POST", "/sandbox/behaviour", {"preset": "silent", "callback_retry_ms": [20]})
-    receiver.hooks.clear()
-    running.control("POST", "/sandbox/accounts", meta.account(f"{receiver.url}/meta"))
-    return running
-
-
-@pytest.fixture
-def wa(sandbox: Sandbox) -> WhatsApp:
-    return meta.client(sandbox.url)
-
-
-def template(wa: WhatsApp, to: str = DIGITS, *params: Any, **changes: Any) -> Any:
-    """Send the reminder by the SDK."""
-    given = params or (BODY.params("Maria", "R$ 10,00"),)
-    fields: dict[str, Any] = {
-        "name": "payment_reminder",
-        "language": TemplateLanguage.PORTUGUESE_BR,
-    }
-    return wa.send_template(to=to, params=list(given), tracker="ours", **(fields | changes))
-
-
-def value_of(hook: Hook) -> dict[str, Any]:
-    """The value of a webhook's change."""
-    found: dict[str, Any] = msgspec.json.decode(hook.body)["entry"][0]["changes"][0]["value"]
-    return found
-
-
-def _update(hook: Hook) -> RawUpdate:
-    return RawUpdate(hook.body, hmac_header=None, update_hash="")
-
-
-def statuses(wa: WhatsApp, receiver: Receiver, message_id: str) -> list[MessageStatus[Any]]:
-    """What pywa reads of a message's statuses so far, each webhook signed."""
-    read = []
-    for hook in list(receiver.hooks):
-        assert webhook_updates_validator(
-            meta.SECRET, hook.body, hook.headers["x-hub-signature-256"]
-        )
-        for at, _ in enumerate(value_of(hook).get("statuses", [])):
-            update = _update(hook)
-            read.append(MessageStatus.from_update(wa, update, contact_idx=at, status_idx=at))
-    return [each for each in read if each.id == message_id]
-
-
-def told(wa: WhatsApp, receiver: Receiver, message_id: str, count: int) -> list[Any]:
-    """Wait for so many statuses of a message."""
-    eventually(lambda: len(statuses(wa, receiver, message_id)) >= count)
-    return statuses(wa, receiver, message_id)
-
-
-def inbound(wa: WhatsApp, receiver: Receiver, kind: Any, field: str = "messages") -> Any:
-    """Wait for an inbound webhook and read it as `kind`."""
-    (hook, *_) = eventually(lambda: [h for h in list(receiver.hooks) if value_of(h).get(field)])
-    return kind.from_update(wa, _update(hook))
 
 
 def test_a_template_is_accepted_and_its_way_told(wa: WhatsApp, receiver: Receiver) -> None:
@@ -200,74 +115,6 @@ def test_an_unknown_number_is_not_there(sandbox: Sandbox) -> None:
     )
     error = answer.json()["error"]
     assert (error["code"], error["error_subcode"]) == (100, 33)
-
-
-def test_free_text_fails_outside_the_window_and_goes_inside(
-    sandbox: Sandbox, wa: WhatsApp, receiver: Receiver
-) -> None:
-    late = wa.send_message(to=DIGITS, text="Olá", tracker="late")
-    (failed,) = told(wa, receiver, late.id, 1)
-    assert failed.status is MessageStatusType.FAILED
-    assert isinstance(failed.error, errors.ReEngagementMessage)
-    template(wa)
-    reply = {"recipient": DEBTOR, "text": "oi", "provider": "meta"}
-    sandbox.control("POST", "/sandbox/replies", reply)
-    heard = inbound(wa, receiver, Message)
-    assert (heard.text, heard.from_user.wa_id) == ("oi", "553187654321")
-    answer = wa.send_message(
-        to=DIGITS, text="Como posso ajudar?", buttons=[PywaButton("Pagar", "pay:ours")]
-    )
-    delivered = told(wa, receiver, answer.id, 2)[-1]
-    assert (delivered.status, delivered.pricing.billable) == (MessageStatusType.DELIVERED, False)
-    assert delivered.pricing.category is PricingCategory.SERVICE
-    receiver.hooks.clear()
-    press = {**reply, "intent": "press:pay"}
-    sandbox.control("POST", "/sandbox/replies", press)
-    pressed = inbound(wa, receiver, CallbackButton)
-    assert (pressed.data, pressed.title, pressed.is_quick_reply) == ("pay:ours", "Pagar", False)
-
-
-def test_buttons_of_templates_are_pressed(
-    sandbox: Sandbox, wa: WhatsApp, receiver: Receiver
-) -> None:
-    promise = QuickReplyButton(text="Prometo pagar").params(callback_data="promise:ours", index=0)
-    sent = template(wa, DIGITS, BODY.params("Maria", "R$ 10,00"), promise)
-    press = {"recipient": DEBTOR, "text": "", "intent": "press:promise", "provider": "meta"}
-    sandbox.control("POST", "/sandbox/replies", press)
-    pressed = inbound(wa, receiver, CallbackButton)
-    assert (pressed.data, pressed.title) == ("promise:ours", "Prometo pagar")
-    assert pressed.is_quick_reply
-    assert pressed.reply_to_message is not None
-    assert pressed.reply_to_message.id == sent.id
-
-
-def test_who_stops_marketing_gets_no_more_of_it(
-    sandbox: Sandbox, wa: WhatsApp, receiver: Receiver
-) -> None:
-    template(wa)
-    stop = {"recipient": DEBTOR, "text": "", "intent": "preference:stop", "provider": "meta"}
-    sandbox.control("POST", "/sandbox/replies", stop)
-    preference = inbound(wa, receiver, UserMarketingPreferences, "user_preferences")
-    assert preference.value is MarketingPreference.STOP
-    sent = template(wa, DIGITS, BODY.params("Maria", "R$ 5,00"), name="settlement_offer")
-    (failed,) = told(wa, receiver, sent.id, 1)
-    assert isinstance(failed.error, errors.UserStoppedMarketingMessages)
-    assert len(told(wa, receiver, template(wa).id, 2)) == 2  # utility messages still pass
-
-
-def test_people_with_a_username_show_no_number(
-    sandbox: Sandbox, wa: WhatsApp, receiver: Receiver
-) -> None:
-    hidden = meta.account(f"{receiver.url}/meta", username_share=1.0)
-    sandbox.control("POST", "/sandbox/accounts", hidden)
-    sent = template(wa)
-    status = told(wa, receiver, sent.id, 1)[0]
-    assert status.from_user.wa_id is None
-    sandbox.control("POST", "/sandbox/replies", {"recipient": DEBTOR, "text": "oi"})
-    heard = inbound(wa, receiver, Message)
-    assert (heard.from_user.wa_id, heard.from_user.bsuid) == (None, status.from_user.bsuid)
-    assert heard.from_user.country_code == "BR"
-    assert told(wa, receiver, template(wa, heard.from_user.bsuid).id, 1)
 
 
 def test_limits(sandbox: Sandbox, receiver: Receiver, wa: WhatsApp) -> None:
