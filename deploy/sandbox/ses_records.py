@@ -52,7 +52,7 @@ def _mail(mail: Mail, account: Account) -> Json:
         "commonHeaders": {
             "from": [named.get("from", mail.from_)],
             "to": [named.get("to", mail.to)],
-            "messageId": mail.sid,
+            "messageId": named.get("message-id", mail.sid),
             "subject": mail.subject,
         },
         "tags": {

@@ -29,6 +29,14 @@ LINE_BYTES_MAX = 1_000  # with its CRLF, RFC 5321
 SIMULATOR = "@simulator.amazonses.com"
 REFERENCE_TAG = "reference"
 
+# Headers that SES takes once only, as far as mails like ours have them.
+ONCE = frozenset({
+    "auto-submitted", "content-language", "content-transfer-encoding", "content-type", "date",
+    "dkim-signature", "from", "in-reply-to", "list-id", "list-unsubscribe",
+    "list-unsubscribe-post", "message-id", "mime-version", "precedence", "references", "reply-to",
+    "return-path", "sender", "subject",
+})  # fmt: skip
+
 _TAG = re.compile(r"[A-Za-z0-9_.@-]+")
 _ADDRESS = re.compile(r"[!-~]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,126}")
@@ -236,8 +244,10 @@ def _validate_tags(tags: list[_Pair]) -> None:
 
 
 def _validate_mime(mime: EmailMessage) -> None:
-    if len(_values(mime, "From")) != 1:
-        raise Refused("BadRequestException", "A message has one From header.")
+    names = [name.lower() for name in mime.keys()]  # noqa: SIM118 - a message is no mapping
+    repeated = sorted({name for name in names if name in ONCE and names.count(name) > 1})
+    if repeated:
+        raise Refused("BadRequestException", f"Duplicate header '{repeated[0]}'.")
     for part in mime.walk():
         if part.is_multipart() and not part.get_payload():
             raise Refused("BadRequestException", "A multipart message has no parts.")

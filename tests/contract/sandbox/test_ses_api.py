@@ -116,6 +116,8 @@ def test_the_account_can_be_read(client: Any) -> None:
         (request(Content={"Raw": {"Data": raw("a@elsewhere.org")}}), "MessageRejected"),
         (request(FromEmailAddress="a@elsewhere.org"), "MessageRejected"),
         (request(Content={"Raw": {"Data": b"From: a@example.com"}}), "BadRequestException"),
+        (request(Content={"Raw": {"Data": b"Subject: b\r\n" + raw()}}), "BadRequestException"),
+        (request(Content={"Raw": {"Data": b"Subject: b\r\n\r\nx"}}), "BadRequestException"),
         (request(Content={"Raw": {"Data": raw() + b"x" * 1_001}}), "BadRequestException"),
         (request(Content={"Raw": {"Data": raw()}, **simple()["Content"]}), "BadRequestException"),
         (request(Content={"Template": {"TemplateName": "t"}}), "NotFoundException"),
