@@ -54,7 +54,6 @@ from shared.telemetry import logs
 PATH = "/v2/email/outbound-emails"
 TOPIC_HEADER = "x-amz-sns-topic-arn"
 SNS_VERSION = "2010-03-31"
-OK = 200
 SERVER_ERROR_FIRST = 500
 
 _log = logs.get_logger(__name__)
