@@ -10,6 +10,7 @@ import msgspec
 from prometheus_client.registry import Collector
 
 from services.contact_ledger.settings import LedgerSettings
+from services.email_sender.settings import EmailSenderSettings
 from services.scheduler.decisions import DECISIONS
 from services.scheduler.intake.shapes import CLIENT_SHAPES
 from services.scheduler.settings import SchedulerSettings
@@ -29,6 +30,7 @@ from shared.telemetry import metrics
 SERVICES: tuple[type[ServiceSettings], ...] = (
     SchedulerSettings,
     SmsSenderSettings,
+    EmailSenderSettings,
     WhatsAppSenderSettings,
     LedgerSettings,
 )
