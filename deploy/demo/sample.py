@@ -7,6 +7,7 @@ line for the shell, `export KEY=…`, the tenant's API key. Run it again for ano
 
 import os
 import sys
+from pathlib import Path
 
 from deploy.demo.platform import Platform, Refused
 from deploy.demo.setting import prepare
@@ -55,6 +56,8 @@ def main() -> int:
 
 def _variable(name: str) -> str:
     value = os.environ.get(name)
+    if named := os.environ.get(f"{name}_FILE"):  # as containers are given secrets
+        value = Path(named).read_text().strip()
     if not value:
         raise SystemExit(f"sample: {name} is not set: run `make up`, then `. .regua/up.env` here")
     return value

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ CONFIG_SECONDS_MAX = 60
 CHECK_SECONDS_MAX = 20
 POLL_SECONDS = 0.5  # each look is a process of its own
 SANDBOX = ("--env-file", str(ROOT / "deploy" / "sandbox.env"))
+EVERYTHING = (*SANDBOX, "--profile", "sandbox", "--profile", "sample")
 Json = dict[str, Any]
 
 
@@ -60,6 +62,9 @@ class Containers:
         self._island = island
         self._folder = folder
         self._ready: set[str] = set()
+        self._by_hand = {
+            name for name in images if "sample" in self.services[name].get("profiles", ())
+        }
 
     def adopt(self, name: str, process: Process) -> None:
         """Count a process that was started otherwise as this service, ready."""
@@ -106,6 +111,14 @@ class Containers:
         grace = self.services[name].get("stop_grace_period", "10s")
         return self.processes[name].stop(seconds_max=float(grace.removesuffix("s")))
 
+    def down(self) -> None:
+        """Stop everything at once, the servers last."""
+        servers = [name for name in self.processes if "kafka" in name or "postgres" in name]
+        others = [name for name in self.processes if name not in servers]
+        for names in (others, servers):
+            with ThreadPoolExecutor(max_workers=max(1, len(names))) as side_by_side:
+                list(side_by_side.map(lambda name: self.processes[name].stop(), names))
+
     def container(self, name: str, command: Sequence[str] | None = None) -> Inside:
         """Everything that the engine would give to this service's container."""
         service, image = self.services[name], self._images[name]
@@ -145,7 +158,8 @@ class Containers:
         return mounts
 
     def _all(self) -> set[str]:
-        return set(self.services) | set(self.processes)
+        """What starts by itself: not what a person runs when it is needed."""
+        return (set(self.services) | set(self.processes)) - self._by_hand
 
     def _needs(self, name: str) -> set[str]:
         return set(self.services[name].get("depends_on", {}))

@@ -25,7 +25,7 @@ SERVERS_KEEP_ROOT = {"kafka": "writes its configuration beside the program"}
 def config(tmp_path_factory: pytest.TempPathFactory) -> Json:
     folder = tmp_path_factory.mktemp("secrets")
     keys.write_missing(folder)
-    return compose.resolved(folder, *compose.SANDBOX)
+    return compose.resolved(folder, *compose.EVERYTHING)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,9 @@ def settings_of(container: Json) -> type[ServiceSettings] | None:
 
 def test_the_sandbox_runs_only_when_it_is_asked_for(containers: dict[str, Json]) -> None:
     by_default = compose.resolved(None)["services"]
-    assert set(containers) - set(by_default) == {"sandbox"}
+    with_it = compose.resolved(None, *compose.SANDBOX)["services"]
+    assert set(with_it) - set(by_default) == {"sandbox"}
+    assert set(containers) - set(with_it) == {"sample"}
     assert {each["environment"]["MODE"] for each in ours(by_default).values()} == {"production"}
 
 

@@ -88,7 +88,7 @@ def test_the_build_is_given_what_it_copies() -> None:
 @pytest.mark.parametrize(
     "path",
     ["secrets/ledger_kek", ".env", ".git/config", "tests/conftest.py", ".regua/keys.json",
-     ".venv/bin/python", "deploy/local/keys.py", "services/scheduler/__pycache__/app.pyc"],
+     ".venv/bin/python", "deploy/kafka/start.sh", "services/scheduler/__pycache__/app.pyc"],
 )  # fmt: skip
 def test_the_build_never_sees(path: str) -> None:
     assert not in_context(path)

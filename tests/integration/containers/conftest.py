@@ -71,7 +71,7 @@ def site() -> Iterator[Site]:
     folder = places.run_folder("containers")
     secrets = folder / "secrets"
     keys.write_missing(secrets)
-    config = compose.resolved(secrets, *compose.SANDBOX)
+    config = compose.resolved(secrets, *compose.EVERYTHING)
     island = Island(folder, list(config["services"]))
     image = built(folder)
     images = dict.fromkeys(own_services(config), image)
@@ -92,8 +92,7 @@ def site() -> Iterator[Site]:
             folder=folder,
         )
     finally:
-        for name in reversed(list(containers.processes)):
-            containers.processes[name].stop(seconds_max=20.0)
+        containers.down()
         island.close()
     shutil.rmtree(folder)  # kept, with every log, when something above failed
 
@@ -110,6 +109,14 @@ def _start_servers(containers: Containers, secrets: Path, folder: Path, island: 
         lambda: island.run(brokers, "kafka", 9092) > 0, seconds_max=KAFKA_SECONDS_MAX
     )
     containers.ready("kafka")
+
+
+@pytest.fixture(scope="session")
+def admin_key(site: Site) -> str:
+    """The first key, as README tells to make it."""
+    done = site.containers.run("scheduler", ["python", "-m", "services.scheduler", "bootstrap"])
+    assert done.stdout.startswith("platform key (shown this once): "), done.stderr
+    return done.stdout.split()[-1]
 
 
 @pytest.fixture

@@ -23,10 +23,11 @@ class Service(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    with HTTPServer((health.HOST, 0), Service) as server:
+    with HTTPServer((health.LOOPBACK, 0), Service) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         monkeypatch.setenv("HTTP_PORT", str(server.server_port))
+        monkeypatch.setenv("HTTP_HOST", health.EVERYWHERE)
         yield server.server_port
         server.shutdown()
         thread.join()
@@ -42,7 +43,7 @@ def test_ready_alone_is_healthy(status: int, code: int) -> None:
 def test_nobody_there_is_one_line(
     port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(health, "HOST", "127.0.0.2")  # the same port, where nobody listens
+    monkeypatch.setenv("HTTP_HOST", "127.0.0.2")  # the same port, where nobody listens
     assert health.main() == 1
     assert (
         capsys.readouterr().err == f"unhealthy: no answer on port {port} (ConnectionRefusedError)\n"
