@@ -1,8 +1,12 @@
-"""The whole stack on one machine, as `make up` starts it: ready, closed to strangers, gone after.
+"""The whole stack on one machine, as `make up` starts it: ready, closed to strangers, as its
+documents say, gone after.
 
-One stack for the file; every process is a real one.
+One stack for the file; every process is a real one. A client's story calls every operation of
+scheduler and ledger; then requests are drawn from the documents, valid and broken ones; what the
+services wrote to Kafka meanwhile is held against the AsyncAPI document.
 """
 
+import json
 import os
 import re
 import signal
@@ -15,20 +19,49 @@ import httpx
 import psutil
 import pytest
 
+from deploy.demo.platform import Platform
+from deploy.demo.setting import prepare
+from deploy.documents.files import openapi_path
 from deploy.local.processes import free_port
-from deploy.local.stack import SANDBOX, SERVICES, Options, Stack
+from deploy.local.stack import SANDBOX, SERVICES, Options, Stack, finished
+from shared.events.topics import TOPICS
+from tests.support.bus import read_all
+from tests.support.client_story import ClientStory
+from tests.support.documented import Documented
+from tests.support.topic_documents import departures, type_of
 
 OPEN_PATHS = re.compile(r"/health/(live|ready|startup)|/metrics")
-# Providers have no key of ours: their requests are signed, and refused without the signature.
-SIGNED_PATHS = re.compile(r"/(webhooks|inbound)/")
+# Providers and recipients have no key of ours: their requests are signed, or refused.
+SIGNED_PATHS = re.compile(r"/(webhooks|unsubscribe)/")
 UP_SECONDS_MAX = 180
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
+TENANT = "documents"
+DRAWN = 8  # requests per operation and kind; each costs some 10 ms, most of it in the judge
 
 
 @pytest.fixture(scope="module")
 def stack(run_folder: Path) -> Iterator[Stack]:
     with Stack(Options(folder=run_folder / "stack", own_servers=True)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def tenant_key(stack: Stack) -> str:
+    """The key of a tenant with the sample's configuration."""
+    urls = {name: stack.url(name) for name in stack.processes}
+    keys = {"admin_key": stack.admin_key, "control_key": stack.control_key}
+    with Platform(urls, **keys) as platform:
+        prepare(platform, stack, TENANT)
+        return platform.tenant["X-API-Key"]
+
+
+@pytest.fixture(scope="module")
+def documented(stack: Stack) -> Iterator[dict[str, Documented]]:
+    """Every service behind its document."""
+    made = {name: Documented(stack.url(name), stack.admin_key) for name in SERVICES}
+    yield made
+    for each in made.values():
+        each.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -68,6 +101,38 @@ def test_the_first_key_opens_every_service(stack: Stack) -> None:
             stack.url(service) + "/v1/progress", headers={"X-API-Key": stack.admin_key}
         )
         assert answer.status_code == httpx.codes.OK, (service, answer.text)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_answers_the_document_that_is_checked_in(
+    documented: dict[str, Documented], service: str
+) -> None:
+    assert documented[service].document == json.loads(openapi_path(service).read_text())
+
+
+def test_a_client_that_goes_by_the_documents_gets_what_they_say(
+    documented: dict[str, Documented], stack: Stack, tenant_key: str
+) -> None:
+    scheduler, ledger = documented["scheduler"], documented["contact_ledger"]
+    ClientStory(scheduler, ledger, tenant_key=tenant_key, admin=stack.admin_key).tell()
+    assert scheduler.succeeded == scheduler.operations
+    assert ledger.succeeded == ledger.operations
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["valid", "broken"])
+@pytest.mark.parametrize("service", SERVICES)
+def test_whatever_is_asked_is_answered_as_the_document_says(
+    documented: dict[str, Documented], tenant_key: str, service: str, *, broken: bool
+) -> None:
+    for name in sorted(documented[service].operations):
+        documented[service].ask(name, key=tenant_key, examples=DRAWN, broken=broken)
+
+
+def test_every_record_on_kafka_is_as_the_document_says(stack: Stack) -> None:
+    found = {topic.name: finished(read_all(stack.kafka.bootstrap, topic.name)) for topic in TOPICS}
+    records = [record for parts in found.values() for part in parts.values() for record in part]
+    assert {"debt.registered.v1", "contact.delivered.v1"} <= {type_of(each) for each in records}
+    assert {departure for record in records for departure in departures(record)} == set()
 
 
 @pytest.mark.parametrize("service", [*SERVICES, SANDBOX])
