@@ -34,7 +34,7 @@ def created(
     topic: str, traceparent: str | None, event_type: str, contact_id: UUID | None
 ) -> str | None:
     """Note that a message for `topic` was made; return the traceparent that it carries."""
-    if not is_sampled(traceparent):
+    if not is_sampled(traceparent) or export.current() is None:
         return traceparent
     told = _attributes("create", topic) | {"regua.event_type": event_type}
     if contact_id is not None:
