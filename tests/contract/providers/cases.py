@@ -12,9 +12,10 @@ from tests.contract.providers.entry import Code, Entry
 from tests.contract.providers.infobip import INFOBIP
 from tests.contract.providers.meta import META
 from tests.contract.providers.ses import SES
+from tests.contract.providers.smtp import SMTP
 from tests.contract.providers.twilio import TWILIO
 
-PROVIDERS: tuple[Entry, ...] = (TWILIO, INFOBIP, SES, META)
+PROVIDERS: tuple[Entry, ...] = (TWILIO, INFOBIP, SES, SMTP, META)
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,4 +83,4 @@ def refusals() -> list[tuple[Entry, Code]]:
 
 def rejections() -> list[tuple[Entry, Code]]:
     """Every provider with every code that a receipt can bring."""
-    return [(entry, code) for entry in PROVIDERS for code in entry.rejections]
+    return [(entry, code) for entry in PROVIDERS if entry.webhooks for code in entry.rejections]

@@ -75,6 +75,8 @@ class Bench:
             callback_url=self.callbacks.url(attempt),
             validity_seconds=3_600,
             reference=self.callbacks.reference(attempt),
+            unsubscribe_url=f"{self.receiver.url}/unsubscribe/x",
+            sandbox=True,
         )
         message = self.entry.message(self.address, text)
         try:

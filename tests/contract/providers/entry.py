@@ -26,7 +26,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     `webhook_secret` names the one that webhooks are checked with (a rotation adds `_next`), None
     when that is no secret of ours. `address(n)` is the n-th recipient, `message(to, text)` what the
     channel composes. `refusals` are the codes that a send can be refused with, `rejections` those
-    that a receipt can bring. `retry_after` says that it tells how long to wait.
+    that a receipt can bring; `scripted` is how the sandbox is told a code. `retry_after` says that
+    it tells how long to wait, `webhooks` that receipts come by HTTP, `signs_body` that a changed
+    byte shows. `certain` names the troubles of `cases.DARK` in which this provider leaves no doubt.
     """
 
     name: str
@@ -42,6 +44,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     forged: Callable[[Mapping[str, str]], Mapping[str, str]]
     webhook_secret: str | None
     retry_after: bool = True
+    webhooks: bool = True
+    signs_body: bool = False
+    certain: frozenset[str] = frozenset()
+    scripted: Callable[[Code], Code] = lambda code: code
     replies: bool = True
 
     @property

@@ -60,4 +60,5 @@ META = Entry(
     rejections={code: kind for code, kind in KIND_OF_CODE.items() if code > 100_000},
     forged=lambda headers: {**headers, "x-hub-signature-256": "sha256=" + "0" * 64},
     webhook_secret="app_secret",
+    signs_body=True,
 )

@@ -9,6 +9,12 @@ from shared.sender.provider import Sending
 from tests.contract.providers.cases import DARK, PROVIDERS, Trouble
 from tests.contract.providers.conftest import Bench
 
+# Each raises something else, or brings another answer.
+LOUD = [
+    trouble
+    for trouble in DARK
+    if trouble.name in {"500_before", "timeout_after", "reset_after", "garbled_truncated_after"}
+]
 TEXT = "Canario-7421 deve R$ 31.415,92"
 
 each_provider = pytest.mark.parametrize("entry", PROVIDERS, ids=lambda entry: entry.name)
@@ -26,7 +32,7 @@ def traces(bench: Bench) -> list[str]:
 
 
 @each_provider
-@pytest.mark.parametrize("trouble", [None, *DARK], ids=str)
+@pytest.mark.parametrize("trouble", [None, *LOUD], ids=str)
 async def test_a_call_leaves_nothing_behind(
     bench: Bench,
     trouble: Trouble | None,
@@ -45,7 +51,9 @@ async def test_a_call_leaves_nothing_behind(
 @each_provider
 async def test_an_exception_says_nothing_personal(bench: Bench) -> None:
     message = bench.entry.message(bench.address, TEXT)
-    sending = Sending(callback_url="http://127.0.0.1:9/w", validity_seconds=60, reference="r")
+    sending = Sending(
+        callback_url="http://127.0.0.1:9/w", validity_seconds=60, reference="r", sandbox=True
+    )
     account = bench.account_with(bench.entry.unreachable())
     try:
         result = await bench.provider.send(bench.client, account, message, sending)

@@ -12,8 +12,10 @@ from tests.contract.providers.conftest import Bench
 from tests.contract.providers.entry import Code, Entry
 from tests.support.sandbox import eventually
 
-each_provider = pytest.mark.parametrize("entry", PROVIDERS, ids=lambda entry: entry.name)
-answering = [entry for entry in PROVIDERS if entry.replies]
+posting = [entry for entry in PROVIDERS if entry.webhooks]
+answering = [entry for entry in posting if entry.replies]
+signing = [entry for entry in posting if entry.signs_body]
+each_provider = pytest.mark.parametrize("entry", posting, ids=lambda entry: entry.name)
 
 
 async def sent(bench: Bench) -> str:
@@ -43,6 +45,16 @@ async def test_forged_webhooks_are_refused(bench: Bench) -> None:
     forged = bench.entry.forged(hook.headers)
     assert forged != hook.headers
     assert not await bench.is_genuine(bench.request(hook, headers=forged))
+
+
+@pytest.mark.parametrize("entry", signing, ids=lambda entry: entry.name)
+async def test_a_changed_byte_shows(bench: Bench) -> None:
+    await sent(bench)
+    hook = bench.arrived()[0][0]
+    changed = hook.body.replace(b"1", b"2", 1)
+    assert changed != hook.body
+    assert not await bench.is_genuine(bench.request(hook, body=changed))
+    assert not await bench.is_genuine(bench.request(hook, body=b""))
 
 
 @each_provider
@@ -127,7 +139,7 @@ async def test_replies(bench: Bench, language: str, text: str, intent: str) -> N
     assert reading.intent == intent
 
 
-@each_provider
+@pytest.mark.parametrize("entry", PROVIDERS, ids=lambda entry: entry.name)
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[1]", b'{"a":', b'{"canary":"+5511"}', b"x"])
 def test_senseless_webhooks_are_unreadable_and_not_repeated(entry: Entry, body: bytes) -> None:
     with pytest.raises(UnreadableWebhookError) as caught:

@@ -44,4 +44,5 @@ TWILIO = Entry(
     rejections=dict(KIND_OF_CODE.items()),
     forged=lambda headers: {**headers, "x-twilio-signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="},
     webhook_secret="auth_token",
+    signs_body=True,
 )
