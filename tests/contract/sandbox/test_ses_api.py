@@ -49,11 +49,17 @@ def registered(running: Sandbox) -> Callable[..., None]:
     return register
 
 
+@pytest.fixture(scope="module")
+def made(running: Sandbox) -> Iterator[Any]:
+    with closing(a_client(running)) as client:
+        yield client
+
+
 @pytest.fixture
-def client(running: Sandbox, registered: Callable[..., None]) -> Iterator[Any]:
+def client(made: Any, registered: Callable[..., None]) -> Any:
+    """Amazon's client, and the account as it is without changes."""
     del registered
-    with closing(a_client(running)) as made:
-        yield made
+    return made
 
 
 def a_client(sandbox: Sandbox, *, secret: str = SECRET, region: str = REGION, **keys: Any) -> Any:

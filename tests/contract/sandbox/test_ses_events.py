@@ -55,7 +55,7 @@ def register(sandbox: Sandbox, receiver: Receiver, *, confirmed: bool, **changes
     return sandbox.control("POST", "/sandbox/accounts", account | changes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(running: Sandbox) -> Iterator[Any]:
     session = botocore.session.Session()
     made = session.create_client(
