@@ -18,7 +18,7 @@ from shared.sender.attempts import Work
 from shared.sender.channel import Channel, Message
 from shared.sender.credentials import Accounts
 from shared.sender.errors import CredentialError, ErrorKind, RenderError
-from shared.sender.provider import Account, Provider
+from shared.sender.provider import Account, ChecksOptions, Provider
 from shared.sender.store.claims import Candidate
 from shared.telemetry import logs
 
@@ -56,6 +56,7 @@ class Composer(Generic[M]):
         self._address_key = address_key
         self._sealer = sealer
         self._call_budget = call_budget
+        self._complained: dict[str, str] = {}  # bounded by the accounts there are
 
     def account(self, tenant_id: str, account_id: str) -> Account | Missing:
         """Return the account of a lane with its secrets resolved, or what is missing."""
@@ -70,7 +71,18 @@ class Composer(Generic[M]):
             return Missing("account of this channel")
         if account.settings.provider not in self._channel.providers:
             return Missing("provider")
-        return account
+        return account if self._fits(account) else Missing("options")
+
+    def _fits(self, account: Account) -> bool:
+        """Say whether the provider can work with the account's options; complain once if not."""
+        provider = self.provider(account.settings.provider)
+        if not isinstance(provider, ChecksOptions):
+            return True
+        wrong = provider.check_options(account.settings.options)
+        if wrong is not None and self._complained.get(account.account_id) != wrong:
+            self._complained[account.account_id] = wrong
+            _log.error("account_options_wrong", account_id=account.account_id, reason=wrong)
+        return wrong is None
 
     def provider(self, name: str) -> Provider[M]:
         """Return a provider of this channel by name."""

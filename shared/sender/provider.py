@@ -196,6 +196,14 @@ class KeepsConnections(Protocol):
         """Close them; calls that run are not waited for."""
 
 
+@runtime_checkable
+class ChecksOptions(Protocol):
+    """A provider that says what is wrong with the public options of an account at it."""
+
+    def check_options(self, options: Mapping[str, str]) -> str | None:
+        """Return which option is wrong and what to write instead; None when they fit."""
+
+
 class UnreadableWebhookError(ValueError):
     """An authentic webhook that cannot be understood; stored raw, counted, never applied."""
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from services.whatsapp_sender.message import Approved, ReplyButton, WhatsAppMessage
+from services.whatsapp_sender.providers.meta import Meta
 from services.whatsapp_sender.providers.meta.answers import read_send_answer
 from services.whatsapp_sender.providers.meta.codes import CODES, KIND_OF_CODE, kind_of
 from services.whatsapp_sender.providers.meta.names import names_of
@@ -200,3 +201,22 @@ def test_a_person_without_a_number_is_a_recipient() -> None:
     assert body["recipient"] == "BR.123"
     assert "to" not in body
     assert body["text"] == {"preview_url": False, "body": "Olá"}
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"phone_number_id": "106540352242922"}, None),
+        ({"phone_number_id": "106540352242922", "messaging_tier": "TIER_2K"}, None),
+        ({"phone_number_id": "106540352242922", "graph_version": "v26.0"}, None),
+        ({}, "phone_number_id"),
+        ({"phone_number_id": "+5511"}, "phone_number_id"),
+        ({"phone_number_id": "106540352242922", "messaging_tier": "2000"}, "messaging_tier"),
+        ({"phone_number_id": "106540352242922", "graph_version": "25"}, "graph_version"),
+        ({"phone_number_id": "106540352242922", "reply_to": "x"}, "reply_to"),
+    ],
+)
+def test_options_are_checked(options: dict[str, str], names: str | None) -> None:
+    wrong = Meta().check_options(options)
+    assert (wrong is None) == (names is None)
+    assert names is None or f"options.{names}" in str(wrong)

@@ -22,6 +22,7 @@ from services.whatsapp_sender.message import WhatsAppMessage
 from services.whatsapp_sender.providers.meta import webhooks
 from services.whatsapp_sender.providers.meta.answers import read_send_answer
 from services.whatsapp_sender.providers.meta.request import body_of
+from services.whatsapp_sender.rules import TIERS
 from shared.sender.calls import read_answer
 from shared.sender.errors import ErrorKind, SendError
 from shared.sender.provider import (
@@ -42,8 +43,13 @@ SIGNATURE_SCHEME = "sha256="
 SECRET_NAMES = ("app_secret", "app_secret_next", "app_secret_previous")
 VERIFY_NAMES = ("verify_token", "verify_token_next")
 CHALLENGE_CHARS_MAX = 256
-_VERSION = re.compile(r"v\d{1,3}\.\d")
-_NUMBER_ID = re.compile(r"\d{5,30}")
+OPTIONS: Mapping[str, re.Pattern[str]] = {
+    "phone_number_id": re.compile(r"\d{5,30}"),
+    "waba_id": re.compile(r"\d{5,30}"),
+    "business_id": re.compile(r"\d{5,30}"),
+    "messaging_tier": re.compile("|".join(TIERS)),
+    "graph_version": re.compile(r"v\d{1,3}\.\d"),
+}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.-]+")  # echoed to whoever knows the token: no markup
 
 
@@ -91,6 +97,16 @@ class Meta:
                 genuine |= hmac.compare_digest(signature(secret, request.body).encode(), given)
         return genuine
 
+    def check_options(self, options: Mapping[str, str]) -> str | None:
+        """Return what is wrong with an account's options, naming the remedy."""
+        for name, value in options.items():
+            if name not in OPTIONS:
+                return f"options.{name} is none of Meta's: use {', '.join(OPTIONS)}"
+            if not OPTIONS[name].fullmatch(value):
+                return f"options.{name} must be like {OPTIONS[name].pattern}"
+        missing = "phone_number_id" not in options
+        return "options.phone_number_id is missing: the id of the number" if missing else None
+
     def challenge(self, query: Mapping[str, str], account: Account) -> str | None:
         """Return the word that Meta wants back when the webhook's URL is set up."""
         given = query.get("hub.verify_token", "").encode()
@@ -120,7 +136,8 @@ def signature(secret: str, body: bytes) -> str:
 def _messages_url(account: Account) -> URL | None:
     options = account.settings.options
     number, version = options.get("phone_number_id", ""), options.get("graph_version", "")
-    if not _NUMBER_ID.fullmatch(number) or not _VERSION.fullmatch(version or GRAPH_VERSION):
+    if not OPTIONS["phone_number_id"].fullmatch(number):
         return None
     base = (account.settings.base_url or API_BASE).rstrip("/")
-    return URL(f"{base}/{version or GRAPH_VERSION}/{number}/messages", encoded=True)
+    version = version if OPTIONS["graph_version"].fullmatch(version) else GRAPH_VERSION
+    return URL(f"{base}/{version}/{number}/messages", encoded=True)
