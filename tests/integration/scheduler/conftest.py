@@ -10,7 +10,7 @@ from shared.postgres import migrate, open_pool
 from tests.integration.scheduler.merging_case import Pair
 from tests.integration.scheduler.planning_case import Case
 
-TABLES = "shard, debtor, debt, contact, contact_slot, outbox, work_item, hold, hold_outbox"
+TABLES = "shard, debtor, debt, contact, contact_slot, outbox, work_item, hold, hold_outbox, lift"
 
 
 @pytest.fixture(scope="module")
