@@ -120,6 +120,9 @@ class Infobip:
         key = account.credentials.get("api_key", "")
         if not key:
             return Refused(error=SendError(kind=ErrorKind.BAD_CREDENTIALS, code="incomplete"))
+        if unknown := sorted(set(account.settings.options) - set(OPTIONS)):
+            code = f"settings: options.{unknown[0]}"
+            return Refused(error=SendError(kind=ErrorKind.ACCOUNT_SETTINGS, code=code))
         async with client.post(
             URL(f"{(account.settings.base_url or API_BASE).rstrip('/')}{PATH}"),
             data=msgspec.json.encode(request(account, message, sending)),

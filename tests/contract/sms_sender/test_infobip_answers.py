@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import aiohttp
 import msgspec
 import pytest
 from infobip_api_client.models.message_error_group import MessageErrorGroup
@@ -119,6 +120,17 @@ def test_the_sdk_knows_every_field_of_our_request(options: dict[str, str]) -> No
     assert message.webhooks.callback_data == REFERENCE
     assert message.options is not None
     assert (message.options.platform is not None) == bool(options)
+
+
+async def test_an_option_nobody_knows_is_named_and_nobody_asked() -> None:
+    account = an_account(aplication_id="typo")
+    sending = Sending(callback_url="https://x/y", validity_seconds=60, reference=REFERENCE)
+    message = SmsMessage(to="+5511987654321", text="Olá", segments=1)
+    async with aiohttp.ClientSession() as client:
+        result = await Infobip().send(client, account, message, sending)
+    assert isinstance(result, Refused)
+    assert result.error.kind is ErrorKind.ACCOUNT_SETTINGS
+    assert result.error.code == "settings: options.aplication_id"
 
 
 def test_no_message_outlives_two_days() -> None:
