@@ -14,7 +14,7 @@ from tests.support.tree import ROOT, relative, services
 DOCUMENTS = tuple(documents())
 FILES = files()
 PARTS_OF_A_SERVICE = ("**In**", "**Out**", "## Tables", "## Settings", "## When it fails")
-FAILURE_MODES = 3
+FAILURE_MODES_MIN = 3
 LINK = re.compile(r"\]\((?P<target>[^)\s#]+)(?:#[^)]*)?\)")
 # What stands in backquotes and begins with a folder of ours is a path that must lead somewhere.
 NAMED = re.compile(r"`(?P<path>(?:services|shared|deploy|tests)/[\w./-]*)`")
@@ -73,7 +73,7 @@ def test_a_service_says_what_it_reads_writes_keeps_and_how_it_fails(service: str
     assert [part for part in PARTS_OF_A_SERVICE if part not in text] == []
     assert f"settings.{service}" in blocks(text)
     failures = text.partition("## When it fails")[2]
-    assert failures.count("\n- **") == FAILURE_MODES
+    assert failures.count("\n- **") >= FAILURE_MODES_MIN
 
 
 def test_every_metric_topic_and_setting_has_its_row() -> None:
