@@ -45,6 +45,27 @@ class Row(msgspec.Struct, frozen=True):
     panels: tuple[Panel, ...]
 
 
+SERVICE = "SERVICE"  # stands for the service's name in rows that several dashboards have
+OF = f'job="{SERVICE}"'
+
+
+def of_service(row: Row, service: str) -> Row:
+    """Return a row that several services have, for one of them."""
+    return Row(
+        row.title,
+        tuple(
+            msgspec.structs.replace(
+                panel,
+                queries=tuple(
+                    (text.replace(SERVICE, service), name) for text, name in panel.queries
+                ),
+                traceql=panel.traceql.replace(SERVICE, service),
+            )
+            for panel in row.panels
+        ),
+    )
+
+
 class Dashboard(msgspec.Struct, frozen=True, kw_only=True):
     """One dashboard. `variables` are (name, metric, label): what a viewer may choose from."""
 

@@ -4,9 +4,9 @@ In: metrics of one job. Out: dashboards of scheduler, senders (alike, by name) a
 """
 
 from deploy.observability import shared_rows
-from deploy.observability.panels import Dashboard, Panel, Row
+from deploy.observability.panels import Dashboard, Panel, Row, of_service
 from deploy.observability.queries import in_a_day, once, per_second, total
-from deploy.observability.senders import SENDERS, returns, sending
+from deploy.observability.senders import RETURNS, SENDERS, SENDING
 
 _PLANNING = Row(
     "Planning",
@@ -110,11 +110,9 @@ def _service(name: str, about: str, *own: Row) -> Dashboard:
         uid=f"regua-{name.replace('_', '-')}",
         title=f"Regua: {name}",
         about=about,
-        rows=(
-            *own,
-            shared_rows.doors(name),
-            shared_rows.pipes(name),
-            shared_rows.process(name),
+        rows=tuple(
+            of_service(row, name)
+            for row in (*own, shared_rows.DOORS, shared_rows.PIPES, shared_rows.PROCESS)
         ),
     )
 
@@ -122,7 +120,7 @@ def _service(name: str, about: str, *own: Row) -> Dashboard:
 SERVICES = (
     _service("scheduler", "Intake, planning, dispatch, holds.", _PLANNING),
     *(
-        _service(name, "Claims, provider calls, what comes back.", sending(name), returns(name))
+        _service(name, "Claims, provider calls, what comes back.", SENDING, RETURNS)
         for name in SENDERS
     ),
     _service("contact_ledger", "Entries, contradictions, figures.", _RECORDING),

@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from prometheus_client import Counter as Metric
-
 from shared.events.contact import Reason
 from shared.telemetry import metrics
-from shared.telemetry.labels import VALUES_MAX, bounded
+from shared.telemetry.labels import VALUES_MAX, Counts, bounded
 
 # Verdicts of rules that let a contact pass; the first other one is what stopped it.
 PASSING = frozenset({"pass", "none", "free", "allowed", "lawful", "due", "contact", "planned"})
@@ -64,5 +62,5 @@ def rule_of(reasons: Sequence[Reason]) -> str:
 
 
 @lru_cache(len(_METRICS) * VALUES_MAX)
-def _child(kind: str, label: str) -> Metric:
+def _child(kind: str, label: str) -> Counts:
     return _METRICS[kind].labels(label)

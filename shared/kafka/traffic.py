@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 
-from prometheus_client import Counter as Metric
-
 from shared.kafka.errors import PublishFailed
 from shared.kafka.records import Outgoing, Record, TopicPartition
 from shared.telemetry import export, metrics
+from shared.telemetry.labels import Counts
 from shared.telemetry.messaging import message_spans
 from shared.telemetry.tracing import TRACEPARENT
 
@@ -53,10 +52,10 @@ def _trace_of(record: Outgoing) -> str | None:
 
 
 @lru_cache(TOPICS_MAX)
-def _published(topic: str) -> Metric:
+def _published(topic: str) -> Counts:
     return metrics.KAFKA_PUBLISHED.labels(topic)
 
 
 @lru_cache(TOPICS_MAX)
-def _fetched(topic: str) -> Metric:
+def _fetched(topic: str) -> Counts:
     return metrics.KAFKA_FETCHED.labels(topic)

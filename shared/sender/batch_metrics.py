@@ -7,9 +7,8 @@ Out: counts. Providers are those that the channel knows; asking for a child cost
 import time
 from functools import lru_cache
 
-from prometheus_client import Counter, Histogram
-
 from shared.telemetry import metrics
+from shared.telemetry.labels import Counts, Observes
 
 CHILDREN_MAX = 512  # providers times results, and to spare
 _SECONDS = {
@@ -26,24 +25,24 @@ def observe_batch(step: str, items: int, began: float) -> None:
 
 
 @lru_cache(CHILDREN_MAX)
-def calls(provider: str, result: str) -> Counter:
+def calls(provider: str, result: str) -> Counts:
     """Return the counter of calls to a provider that came to this."""
     return metrics.SENDER_CALLS.labels(provider, result)
 
 
 @lru_cache(CHILDREN_MAX)
-def call_seconds(provider: str) -> Histogram:
+def call_seconds(provider: str) -> Observes:
     """Return the histogram of a provider's calls."""
     return metrics.SENDER_CALL_SECONDS.labels(provider)
 
 
 @lru_cache(CHILDREN_MAX)
-def webhook_seconds(provider: str) -> Histogram:
+def webhook_seconds(provider: str) -> Observes:
     """Return the histogram of answers to a provider's webhooks."""
     return metrics.SENDER_WEBHOOK_SECONDS.labels(provider)
 
 
 @lru_cache(CHILDREN_MAX)
-def throttle_seconds(provider: str) -> Histogram:
+def throttle_seconds(provider: str) -> Observes:
     """Return the histogram of waits for permits to call a provider."""
     return metrics.SENDER_THROTTLE_SECONDS.labels(provider)

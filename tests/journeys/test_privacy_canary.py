@@ -1,7 +1,7 @@
 """Canary: marked personal data goes through everything, and turns up only where it belongs.
 
-Everything that processes wrote, every record's key and headers, every
-metric is searched afterwards. The ledger and the provider are the two who may know.
+Everything that processes wrote, every span they sent, every record's key and headers, every metric
+is searched afterwards, over all channels. The ledger and the providers are those who may know.
 """
 
 import re
@@ -17,8 +17,13 @@ from deploy.local.stack import SANDBOX, SERVICES, finished
 from shared.events.topics import CONTACT_EVENTS, DEBT_EVENTS, TOPICS, dead_letters
 from shared.kafka import Record
 from tests.support.bus import read_all
+from tests.support.collector import Collector
 from tests.support.debtors import Debtor, payment
 from tests.support.journey import Journey, Site, instant, until
+from tests.support.spans import all_said
+
+CHANNELS = ("sms", "whatsapp", "email")
+PROVIDERS = ("twilio", "meta", "smtp")
 
 # Words and numbers that nothing else in the platform could contain.
 NAME = "Quirinália Zwetschgen Ornitorrinco"
@@ -62,7 +67,7 @@ def marked(journey: Journey) -> list[Debtor]:
             document=DOCUMENT if number == 0 else None,
             amount=AMOUNT,
         )
-        for number, person in enumerate(journey.people(6))
+        for number, person in enumerate(journey.people(6, channels=CHANNELS))
     ]
 
 
@@ -83,11 +88,28 @@ def live_through_everything(journey: Journey) -> list[Debtor]:
     assert journey.post([payment(unknown, AMOUNT, journey.driver.now)])[0]["status"] == "parked"
     journey.post([payment(people[1], AMOUNT, journey.driver.now)])
     journey.run_until(journey.start + timedelta(days=6))
+    answer_everywhere(journey, people)
     return people
 
 
-def test_personal_data_stays_where_it_belongs(site: Site, journeys: list[Journey]) -> None:
-    journey = site.journey()
+def answer_everywhere(journey: Journey, people: list[Debtor]) -> None:
+    """Let somebody who was written to by WhatsApp, and somebody by mail, answer there."""
+    for provider in PROVIDERS[1:]:
+        reached = next(
+            person
+            for person in people
+            if provider in {line["provider"] for line in journey.truth("accepted", person)}
+        )
+        before = len(journey.truth("inbound"))
+        journey.reply(reached, REPLY, "promise", provider=provider)
+        until(lambda: len(journey.truth("inbound")) > before, f"the reply by {provider}")  # noqa: B023 - called at once
+    journey.driver.drain()
+
+
+def test_personal_data_stays_where_it_belongs(
+    site: Site, journeys: list[Journey], collector: Collector
+) -> None:
+    journey = site.journey(channels=CHANNELS)
     journeys.append(journey)
     people = live_through_everything(journey)
     sought = [*MARKS, *(person.phone[1:] for person in people), *(p.phone[3:] for p in people)]
@@ -96,7 +118,7 @@ def test_personal_data_stays_where_it_belongs(site: Site, journeys: list[Journey
     # The search finds what is there: the one who may know says so.
     assert found.search(str(journey.history(people[0])))
 
-    everything = list(everything_said(site, journey))
+    everything = list(everything_said(site, journey, collector))
     leaks = [
         f"{where}: {match.group()} in {line[:300]}"
         for where, line in everything
@@ -106,12 +128,17 @@ def test_personal_data_stays_where_it_belongs(site: Site, journeys: list[Journey
     searched = {where for where, _ in everything}
     assert searched >= {f"{service}.log" for service in SERVICES}
     assert searched >= {f"metrics of {service}" for service in SERVICES}
+    assert searched >= {f"spans of {service}" for service in SERVICES}
     assert searched >= {f"key of {topic.name}" for topic in (DEBT_EVENTS, CONTACT_EVENTS)}
     assert instant(journey.contacts()[0]["planned_at"]) >= journey.start
 
 
-def everything_said(site: Site, journey: Journey) -> Iterator[tuple[str, str]]:
-    """Each line of each log, each key and header of each record, each line of metrics."""
+def everything_said(
+    site: Site, journey: Journey, collector: Collector
+) -> Iterator[tuple[str, str]]:
+    """Each line of each log, each span, each key and header of each record, each metric."""
+    for span in all_said(site, collector, SERVICES):
+        yield f"spans of {span.service}", str(span)
     folder = site.stack.folder
     for log in (*folder.glob("*.log"), *folder.glob("kafka/*.log"), *folder.glob("postgres/*.log")):
         yield from ((log.name, line) for line in lines_of(log))
