@@ -8,6 +8,7 @@ import msgspec
 
 from services.whatsapp_sender.providers.meta import signature
 from tests.support import meta
+from tests.support.bus import until
 from tests.support.contacts import now
 from tests.support.whatsapp import NOTE, WhatsAppStage, a_message
 
@@ -149,6 +150,43 @@ async def test_failed_statuses_unknown_words_and_forgeries(stage: WhatsAppStage)
     assert {row["state"]: row["n"] for row in kept} == {"applied": 1, "repeated": 1}
 
 
+async def test_a_quoted_message_is_answered_once_whatever_company_it_comes_in(
+    stage: WhatsAppStage,
+) -> None:
+    quoted, latest = a_message(MARIA), a_message(MARIA)
+    async with stage.running():
+        await stage.connect()
+        await stage.dispatch(quoted)
+        accepted = await stage.fact(quoted, "accepted")
+        await _at_the_pair_rate(stage)
+        await stage.dispatch(latest)
+        await stage.fact(latest, "accepted")
+        said = {
+            "from": "12025550143",  # a number that we never wrote to
+            "id": "wamid.reply",
+            "timestamp": str(int(now().timestamp())),
+            "type": "text",
+            "text": {"body": "já paguei"},
+            "context": {"from": "5511400028922", "id": accepted.provider_ref},
+        }
+        unread = {"id": "wamid.strange", "status": "read", "timestamp": "1"}
+        for value in (
+            {"messages": [said]},
+            {"messages": [said], "statuses": [unread]},
+            {"messages": [said, {**said, "id": "wamid.second", "text": {"body": "ajuda"}}]},
+        ):
+            assert await _post(stage, value) == 200
+        await until(lambda: _understood(stage, 2))
+        replies = [body.intent for kind, body in await stage.facts(quoted) if kind == "replied"]
+    assert sorted(replies) == ["help", "paid"]
+    assert "replied" not in await stage.kinds(latest)
+
+
+async def _understood(stage: WhatsAppStage, count: int) -> bool:
+    """Whether so many replies have been understood and stated."""
+    return sum(kind == "replied" for kind, _ in await stage.facts()) >= count
+
+
 def _question(token: str) -> dict[str, str]:
     return {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": token}
 
@@ -165,8 +203,13 @@ async def _posted(
     }
     if code:
         status["errors"] = [{"code": code, "title": "x"}]
-    value = {"metadata": {"phone_number_id": meta.NUMBER_ID}, "statuses": [status]}
-    change = {"field": "messages", "value": value}
+    return await _post(stage, {"statuses": [status]}, secret)
+
+
+async def _post(stage: WhatsAppStage, value: dict[str, Any], secret: str = meta.SECRET) -> int:
+    """Post what happened as Meta would, signed with a secret."""
+    named = {"metadata": {"phone_number_id": meta.NUMBER_ID}, **value}
+    change = {"field": "messages", "value": named}
     entry = [{"id": meta.WABA_ID, "changes": [change]}]
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": entry})
     headers = {"x-hub-signature-256": signature(secret, body)}
