@@ -1,7 +1,6 @@
-"""The provider sandbox: SMS provider, its debtors, scripted faults and a truth log, in one process.
+"""The provider sandbox: providers of every channel, their debtors, scripted faults and a truth log.
 
-In: the same HTTP requests that the real provider takes, and control calls under `/sandbox`. Out:
-the provider's answers, signed webhooks, replies and payments of imaginary debtors, and the truth
-log: what really arrived and what was really accepted, the witness that tests trust. It shares no
+In: the same requests and mails that the real providers take, and control calls under `/sandbox`.
+Out: their answers, their webhooks, replies and payments of imaginary debtors, and one truth log: what really arrived and what was really accepted, the witness that tests trust. It shares no
 code with the services, so that one misunderstanding cannot pass on both sides.
 """

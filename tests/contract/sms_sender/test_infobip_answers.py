@@ -123,14 +123,14 @@ def test_the_sdk_knows_every_field_of_our_request(options: dict[str, str]) -> No
 
 
 async def test_an_option_nobody_knows_is_named_and_nobody_asked() -> None:
-    account = an_account(aplication_id="typo")
+    account = an_account(application="typo")
     sending = Sending(callback_url="https://x/y", validity_seconds=60, reference=REFERENCE)
     message = SmsMessage(to="+5511987654321", text="Olá", segments=1)
     async with aiohttp.ClientSession() as client:
         result = await Infobip().send(client, account, message, sending)
     assert isinstance(result, Refused)
     assert result.error.kind is ErrorKind.ACCOUNT_SETTINGS
-    assert result.error.code == "settings: options.aplication_id"
+    assert result.error.code == "settings: options.application"
 
 
 def test_no_message_outlives_two_days() -> None:
