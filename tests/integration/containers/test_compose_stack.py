@@ -4,12 +4,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
 from tests.integration.containers.conftest import Site
+from tests.support.tree import ROOT, services
 
 InContainer = Callable[[str, str], "subprocess.CompletedProcess[str]"]
 IMAGE_UID = "10001"
+PROMETHEUS = ROOT / "deploy" / "observability" / "prometheus" / "prometheus.yml"
+FIXED_ID = "5L6g3nShT-eMCtK--X86sw"  # what the image takes when it is told none
 
 
 def test_all_five_services_and_the_sandbox_are_healthy(site: Site) -> None:
@@ -63,6 +68,23 @@ def test_a_service_reads_its_own_secrets_and_no_other_s(in_container: InContaine
     assert done.returncode == mounted.returncode == 0
     assert "ledger_kek" in mounted.stdout.split()
     assert not others & set(mounted.stdout.split())
+
+
+def test_what_prometheus_is_told_to_scrape_answers(site: Site) -> None:
+    jobs = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+    targets = {job["job_name"]: job["static_configs"][0]["targets"][0] for job in jobs}
+    for service in services():
+        url = f"http://{targets[service]}/metrics"
+        answer = site.island.run(httpx.get, url, timeout=10.0, trust_env=False)
+        assert answer.is_success
+        assert "regua_" in answer.text, service
+
+
+def test_the_broker_s_cluster_id_belongs_to_its_volume(site: Site) -> None:
+    volume = site.folder / "volumes" / "kafka"
+    kept = (volume / "cluster.id").read_text().strip()
+    assert f"cluster.id={kept}" in (volume / "log" / "meta.properties").read_text().splitlines()
+    assert kept != FIXED_ID
 
 
 def test_a_health_check_tells_a_process_that_is_gone(site: Site) -> None:
