@@ -28,8 +28,7 @@ from shared.kafka.cluster import Brokers
 from shared.kafka.commits import Commits
 from shared.kafka.errors import KafkaSilent
 from shared.kafka.records import Record, TopicPartition
-from shared.kafka.traffic import count_fetched
-from shared.telemetry import metrics
+from shared.kafka.traffic import count_assigned, count_fetched
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +215,7 @@ class GroupConsumer:
         self._mine = mine
         self._adopted = True
         self.generation += 1
-        metrics.KAFKA_ASSIGNMENTS.labels(self._group).inc()
+        count_assigned(self._group)
         self._apply_pauses()
         return True
 
@@ -296,8 +295,6 @@ class GroupConsumer:
 
 def _is_dead(raw: RawConsumer) -> bool:
     """Say whether aiokafka's background tasks ended: such a consumer never reads again."""
-    for owner, task in (("_coordinator", "_coordination_task"), ("_fetcher", "_fetch_task")):
-        running = getattr(getattr(raw, owner, None), task, None)
-        if running is not None and running.done():
-            return True
-    return False
+    tasks = (("_coordinator", "_coordination_task"), ("_fetcher", "_fetch_task"))
+    running = [getattr(getattr(raw, owner, None), task, None) for owner, task in tasks]
+    return any(task is not None and task.done() for task in running)

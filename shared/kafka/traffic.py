@@ -38,6 +38,11 @@ def sending(batch: Sequence[Outgoing]) -> Iterator[None]:
         _published(topic).inc(count)
 
 
+def count_assigned(group: str) -> None:
+    """Count that a consumer group gave this process other partitions."""
+    metrics.KAFKA_ASSIGNMENTS.labels(group).inc()
+
+
 def count_fetched(batches: Mapping[TopicPartition, Sequence[Record]]) -> None:
     """Count what one fetch brought."""
     for (topic, _), records in batches.items():
