@@ -1,0 +1,102 @@
+"""Replies as mail programs write them: only what the person wrote is read."""
+
+import time
+from email.message import EmailMessage
+
+import pytest
+
+from services.email_sender.quoting import TEXT_CHARS_MAX, new_text, shown, written
+
+OURS = "> Responda SAIR para parar.\n> Reply STOP to opt out."
+REPLIES = {
+    "bare": "Já paguei",
+    "gmail": f"Já paguei\n\nEm dom., 22 de nov. de 2026, Loja <a@b.example> escreveu:\n{OURS}",
+    "gmail, broken line": (
+        "Já paguei\n\nEm dom., 22 de nov. de 2026 às 10:00, Casa Aurora Comércio Ltda\n"
+        f"<cobranca@acme.example> escreveu:\n\n{OURS}"
+    ),
+    "apple": f"Já paguei\n\nOn 22 Nov 2026, at 10:00, Loja <a@b.example> wrote:\n\n{OURS}",
+    "spanish": f"Já paguei\n\nEl dom, 22 nov 2026 a las 10:00, Loja escribió:\n{OURS}",
+    "outlook": (
+        "Já paguei\n\n________________________________\nDe: Loja\nEnviado: domingo\n"
+        "Assunto: x\n\nResponda SAIR para parar."
+    ),
+    "outlook, no line": (
+        "Já paguei\n\nFrom: Loja <a@b.example>\nSent: Sunday\nTo: Ana\nSubject: x\n\nReply STOP"
+    ),
+    "old outlook": "Já paguei\n\n-----Mensagem original-----\nResponda SAIR para parar.",
+    "signature": "Já paguei\n-- \nAna Souza\nGerente, Pare & Siga Ltda",
+    "phone": "Já paguei\n\nEnviado do meu iPhone",
+    "below": f"{OURS}\n\nJá paguei",
+}
+
+
+@pytest.mark.parametrize("text", REPLIES.values(), ids=REPLIES)
+def test_quotations_are_left_out(text: str) -> None:
+    assert new_text(text) == "Já paguei"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Em breve pago tudo, prometo.\nAbraço",
+        "De: nada\nsó isso",
+        "On Monday I will pay:\n100 dollars",
+        "A loja escreveu errado o valor",
+    ],
+)
+def test_what_only_looks_like_a_quotation_stays(text: str) -> None:
+    assert new_text(text) == text
+
+
+def test_html_alone_is_read_without_its_quotation() -> None:
+    markup = (
+        "<html><head><style>p{}</style><title>x</title></head><body><div>J&aacute; <b>paguei</b>"
+        "</div><div class='gmail_quote'>Em dom. escreveu:<blockquote>SAIR</blockquote></div>"
+        "<script>STOP</script></body></html>"
+    )
+    assert new_text(shown(markup)) == "Já paguei"
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "expected"),
+    [
+        ("Re: Lembrete", "ok", "ok"),
+        ("RES: Lembrete", "ok", "ok"),
+        ("Já paguei", "segue o comprovante", "Já paguei\nsegue o comprovante"),
+        ("SAIR", "", "SAIR"),
+        ("SAIR", "obrigada, Ana Souza, Rua das Flores 10", "SAIR"),
+        ("Bom dia", "STOP", "STOP"),
+        ("", "x" * 10_000, "x" * TEXT_CHARS_MAX),
+    ],
+)
+def test_the_subject_counts_when_it_is_the_persons_own(
+    subject: str, body: str, expected: str
+) -> None:
+    message = EmailMessage()
+    message.set_content(body)
+    assert written(message, subject) == expected
+
+
+def test_attachments_are_not_opened() -> None:
+    message = EmailMessage()
+    message.add_attachment(b"STOP", maintype="text", subtype="plain", filename="a.txt")
+    assert written(message, "Re: x") == ""
+
+
+HOSTILE = {
+    "attributions": "On " * 30_000,
+    "headers": "From: x\n" * 20_000,
+    "underscores": "_" * 100_000,
+    "open elements": "<div>" * 30_000,
+    "closed elements": "</b>" * 30_000,
+    "nested quotes": "<blockquote>" * 20_000 + "</blockquote>" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_mail_takes_long(text: str) -> None:
+    began = time.process_time()
+    new_text(shown(text))
+    new_text(text)
+    assert time.process_time() - began < 2.0
