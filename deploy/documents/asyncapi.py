@@ -37,9 +37,9 @@ OF_BOTH = frozenset(f"contact.{word}.v1" for word in ("cancelled", "expired", "d
 
 ABOUT = (
     "Regua's services speak to each other over Kafka, and so may you: read `debt.events.v1` and "
-    "`contact.events.v1` for everything that happens, take `contact.tasks.handoff.v1` for the "
-    "steps that people do. What you did comes back over HTTP, as `contact.recorded` (see "
-    "`openapi/scheduler.json`).\n\n"
+    "`contact.events.v1` for everything that happens, `work_item.opened` of kind `handoff` among "
+    "it for the steps that people do. Nothing is written from outside: events, decisions and what "
+    "people did (`contact.recorded`) go in over HTTP (see `openapi/scheduler.json`).\n\n"
     "Records are CloudEvents 1.0 in Kafka's binary mode: attributes as `ce_*` headers, JSON as the "
     "value. **Redelivery is normal**: tell repetitions by `ce_id`, never by offset. **Ignore what "
     "you do not know**: optional fields and types are added; anything else is a new version of a "

@@ -53,7 +53,7 @@ CONTACT_TASKS_HANDOFF = Topic(
     key="debtor_id",
     producers=("scheduler",),
     consumers=("outside",),
-    meaning="steps that people do: calls, letters, legal desk",
+    meaning="kept for steps that outside systems do; empty so far: hand-offs are work items",
 )
 CONTACT_EVENTS = Topic(
     name="contact.events.v1",
