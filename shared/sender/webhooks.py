@@ -120,7 +120,10 @@ class Webhooks:
         body = await _body(request)
         webhook = WebhookRequest(
             url=self._public_url(request),
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers={
+                name.decode("latin-1"): value.decode("latin-1")
+                for name, value in request.scope["headers"]  # lower case already (ASGI)
+            },
             body=body,
         )
         callback = self._authentic(provider, account, webhook, request)
@@ -167,7 +170,9 @@ class Webhooks:
             raise Problem(403, detail="The webhook's signature is missing or wrong.")
         try:
             return self._callbacks.read(
-                account.tenant_id, account.account_id, dict(request.query_params)
+                account.tenant_id,
+                account.account_id,
+                dict(parse_qsl(request.url.query, max_num_fields=QUERY_FIELDS_MAX)),
             )
         except ValueError:
             metrics.SENDER_WEBHOOKS.labels("forged").inc()
