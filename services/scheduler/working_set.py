@@ -55,7 +55,8 @@ class WorkingSet:
         self.hold_changes: list[HoldChange] = []
         self.work_items: list[WorkItemDraft] = []
         self.released: list[tuple[UUID, UUID]] = []
-        self._more_subjects: dict[UUID, list[str]] = {}
+        self._subjects: dict[UUID, list[str]] = {}
+        self._asked: set[str] = set()
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
         self._planned: list[tuple[DebtorState, ContactPlan]] = []
@@ -81,13 +82,15 @@ class WorkingSet:
 
         `more_of` names further subjects of a debtor, which dispatch alone looks at.
         """
-        subjects: set[str] = set()
+        wanted: set[str] = set()
         for key, state in self.debtors.items():
-            if more_of is not None:
-                self._more_subjects[key] = more_of(state)
-            subjects.update(self._subjects(state))
+            subjects = hold_subjects(state) + (more_of(state) if more_of is not None else [])
+            self._subjects[key] = subjects
+            wanted.update(subjects)
+        wanted -= self._asked
+        self._asked |= wanted
         lifted = {change.hold_id for change in self.hold_changes if change.state == "lifted"}
-        for hold in await hold_store.active_for(self.conn, sorted(subjects)):
+        for hold in await hold_store.active_for(self.conn, sorted(wanted)):
             if hold.hold_id not in lifted:
                 self.holds.setdefault(hold.subject, []).append(hold)
 
@@ -95,10 +98,10 @@ class WorkingSet:
         """Active holds on this debtor's subjects."""
         if not self.holds:
             return []
-        return [hold for subject in self._subjects(state) for hold in self.holds.get(subject, ())]
-
-    def _subjects(self, state: DebtorState) -> list[str]:
-        return hold_subjects(state) + self._more_subjects.get(state.debtor_id, [])
+        subjects = self._subjects.get(state.debtor_id)
+        if subjects is None:
+            subjects = hold_subjects(state)
+        return [hold for subject in subjects for hold in self.holds.get(subject, ())]
 
     def decide(self, state: DebtorState, rulebook: Rulebook) -> Decision:
         """Decide anew for one debtor and note everything that follows from it."""

@@ -23,7 +23,7 @@ from shared.postgres.pages import Position, RelayState
 log = logging.getLogger(__name__)
 
 PAGE_ROWS_MAX = 2_000  # reading 600 or 2,000 rows costs the same per row; 2,000 make 1.2 MB
-POLL_SECONDS = 0.04  # other replicas' commits wake nobody here: looked for 25 times a second
+POLL_SECONDS = 0.1  # other replicas' commits wake nobody here: looked for 10 times a second
 SPACING_SECONDS = 0.05  # while busy: at most 20 cycles a second (each costs the broker 4–5 ms)
 UNSETTLED_SECONDS_MIN = 0.002  # rows behind an open transaction: looked at again this soon,
 UNSETTLED_SECONDS_MAX = 0.02  # then less often

@@ -181,6 +181,7 @@ class Deliverer:
                 call = Call(attempt_of(verdict), verdict.candidate, account, claimed_at)
                 self.in_flight[call.attempt.contact_id, call.attempt.n] = call
                 self._calling += 1
+                self._lanes.lane(account.tenant_id, account.account_id).calling += 1
                 group.create_task(self._call(call))
                 continue
             ended = True
@@ -198,6 +199,7 @@ class Deliverer:
             Outcome(attempt=call.attempt, work=work, result=result, segments=segments)
         )
         self._calling -= 1
+        self._lanes.lane(call.account.tenant_id, call.account.account_id).calling -= 1
         self._finished.set()
         self._work.set()
         await self._caller.slow_down(call, result)

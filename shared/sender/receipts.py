@@ -110,24 +110,58 @@ class Interpreter:
 
     async def _interpret(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
+        try:
+            await self._understand(batch)
+        except BaseException:
+            left = [each for each in batch if self._is_waiting(each)]
+            self._queue.extendleft(reversed(left))
+            raise
+
+    def _is_waiting(self, pending: Pending) -> bool:
+        return pending.arrived.raw.receipt_id in self._in_hand and pending not in self._overtaking
+
+    async def _understand(self, batch: Sequence[Pending]) -> None:
+        """Understand a batch; when it fails by what is in it, find the webhook to blame."""
         if not batch:
             return
         began = time.monotonic()
         try:
-            async with self._pool.acquire() as conn, hot_transaction(conn):
-                law, machine = await engine.now(conn)
-                reading = Reading(law, machine)
-                await self._reader.read(conn, batch, reading)
-                marks = marks_of(batch, reading)
-                await receipts.raise_attempts(conn, list(reading.raised.values()))
-                await outcomes.evidence_came(conn, reading.resolved)
-                await receipts.mark(conn, marks)
-                await outbox.append(conn, reading.facts)
-        except BaseException:
-            self._queue.extendleft(reversed(batch))
+            reading = await self._write(batch)
+        except TRANSIENT_ERRORS:
             raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, one webhook must not stop them all
+            if len(batch) == 1:
+                await self._give_up(batch[0], error)
+                return
+            middle = len(batch) // 2
+            await self._understand(batch[:middle])
+            await self._understand(batch[middle:])
+            return
         observe_batch("interpret", len(batch), began)
         self._done(batch, reading)
+
+    async def _write(self, batch: Sequence[Pending]) -> Reading:
+        async with self._pool.acquire() as conn, hot_transaction(conn):
+            law, machine = await engine.now(conn)
+            reading = Reading(law, machine)
+            await self._reader.read(conn, batch, reading)
+            marks = marks_of(batch, reading)
+            await receipts.raise_attempts(conn, list(reading.raised.values()))
+            await outcomes.evidence_came(conn, reading.resolved)
+            await receipts.mark(conn, marks)
+            await outbox.append(conn, reading.facts)
+        return reading
+
+    async def _give_up(self, pending: Pending, error: Exception) -> None:
+        """Leave alone a webhook that nobody can understand; it is kept, raw, with that mark."""
+        raw = pending.arrived.raw
+        async with self._pool.transaction() as conn:
+            await receipts.mark(conn, [(raw.receipt_id, raw.received_on, "unreadable")])
+        self._in_hand.discard(raw.receipt_id)
+        self.interpreted_total += 1
+        metrics.SENDER_RECEIPTS.labels("unreadable").inc()
+        kind = type(error).__name__
+        _log.error("webhook_not_understood", provider=raw.provider, error_type=kind)
 
     def _done(self, batch: Sequence[Pending], reading: Reading) -> None:
         if reading.facts:
