@@ -76,6 +76,7 @@ class ShardWorker:
     def wake(self) -> None:
         """Look now: something may have become due."""
         self._wake.set()
+
     def stop(self) -> None:
         """Finish the transaction under way, then end."""
         self._stopping = True

@@ -86,6 +86,7 @@ class Relay:
         self._upkeep = upkeep.Upkeep()
         self.leading = False
         self.published_total = 0
+        self.batches_total = 0  # one per partition and cycle: what the broker works by
         self.log_losses_total = 0
 
     def wake(self) -> None:
@@ -206,6 +207,7 @@ class Relay:
         self._state.position = end
         self._state.acks.update(lasts)
         self.published_total += len(page)
+        self.batches_total += len(lasts)
         await self._upkeep.published(conn, page)
 
     async def _publish_again(self, conn: Connection) -> None:
@@ -232,6 +234,7 @@ class Relay:
         self._state.again = end
         self._state.acks.update(lasts)
         self.published_total += len(page)
+        self.batches_total += len(lasts)
         self._again_at = began + len(page) / self._again_rows_per_second
 
     async def _inspect(self, conn: Connection) -> None:

@@ -32,7 +32,7 @@ from shared.telemetry import logs, metrics
 
 IDLE_SECONDS = 0.05  # how often lanes that wait for a permit or a hold feed are looked at
 BUSY_SECONDS = 0.05  # outcomes that come so soon after the last batch are gathered a moment
-LINGER_SECONDS = 0.01
+LINGER_SECONDS = 0.03  # a tenth of what a provider takes to answer; a lone outcome waits for none
 OUTAGE_SECONDS = 0.5  # a database that is away is asked again
 
 Picks = Sequence[tuple[Candidate, Account | None]]

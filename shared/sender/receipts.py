@@ -28,7 +28,10 @@ from shared.telemetry import logs, metrics
 
 BATCH_MAX = 500  # webhooks of one transaction
 IN_HAND_MAX = 20_000  # some 40 MB; a flood beyond it is taken up from the table
-LINGER_SECONDS = 0.01
+# Under load webhooks are gathered: a batch costs some ten round trips whatever it carries. Facts of
+# delivery may come a twentieth of a second later; stops have been obeyed at the door.
+LINGER_SECONDS = 0.05
+BUSY_WEBHOOKS = 16  # in hand: fewer wait for nobody
 IDLE_SECONDS = 0.25  # how often the table and the order to stop are looked at
 OVERTAKING_PAUSE_SECONDS = 0.05
 REMATCH_SECONDS = 2.0  # how often the table is looked at for webhooks that nobody finished
@@ -89,7 +92,7 @@ class Interpreter:
                 if stop.is_set():
                     return
                 await asyncio.sleep(OUTAGE_SECONDS)
-            await self._rest(busy=bool(self._in_hand))
+            await self._rest(busy=len(self._in_hand) >= BUSY_WEBHOOKS)
 
     def _add(self, pending: Pending) -> None:
         self._in_hand.add(pending.arrived.raw.receipt_id)
@@ -98,7 +101,7 @@ class Interpreter:
 
     async def _rest(self, *, busy: bool) -> None:
         if busy and len(self._queue) < BATCH_MAX:
-            await asyncio.sleep(LINGER_SECONDS)  # under load: fewer, larger transactions
+            await asyncio.sleep(LINGER_SECONDS)
         if self._queue:
             return
         self._came.clear()

@@ -47,7 +47,7 @@ from shared.telemetry import logs, metrics
 PATH = "/webhooks/{provider}/{tenant_id}/{account_id}"
 QUERY_FIELDS_MAX = 32  # ours has six
 BODY_BYTES_MAX = 262_144  # a webhook has one or two kilobytes; batches of a few hundred fit, too
-LINGER_MS = 5.0  # while busy only: fewer commits, and the answer still comes well within 50 ms
+LINGER_MS = 15.0  # while busy only: fewer commits, and the answer still comes well within 50 ms
 STORED_AT_ONCE_MAX = 500  # webhooks of one commit
 OPERATION = {
     "summary": "Delivery receipts and replies from a provider, signed by it",
