@@ -9,6 +9,7 @@ time they carry: answers that overtook each other on the way do no harm.
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -60,6 +61,11 @@ class Clock:
         self._machine: datetime | None = None
         self._set_at = 0.0  # time.monotonic() at which `_law` and `_machine` were true
         self._newest: datetime | None = None  # machine time of the newest reading
+        self._on_step: list[Callable[[], None]] = []
+
+    def on_step(self, notice: Callable[[], None]) -> None:
+        """Call `notice` whenever law time steps (sandbox mode): much may be due at once."""
+        self._on_step.append(notice)
 
     @property
     def sandbox(self) -> bool:
@@ -90,7 +96,7 @@ class Clock:
         if self._machine is None or machine >= self.machine_now():
             self._set(law, machine, time.monotonic())
         elif self._sandbox:
-            self._law = law
+            self._step(law)
         self._newest = machine
 
     async def refresh(self, conn: ReadsRow) -> None:
@@ -143,9 +149,16 @@ class Clock:
         return str(row["mode"])
 
     def _set(self, law: datetime, machine: datetime, at: float) -> None:
-        self._law = law
         self._machine = machine
         self._set_at = at
+        self._step(law)
+
+    def _step(self, law: datetime) -> None:
+        stepped = self._sandbox and law != self._law
+        self._law = law
+        if stepped:
+            for notice in self._on_step:
+                notice()
 
     def _elapsed(self) -> timedelta:
         return timedelta(seconds=time.monotonic() - self._set_at)

@@ -15,7 +15,7 @@ PLATFORM = "platform"  # the scheduler planned it: it is in the balance
 RECORDED = "recorded"  # a person or another system did it: history and KPIs only
 
 
-class ContactChange(msgspec.Struct, kw_only=True):
+class ContactChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a batch says about one contact; None and empty mean that it says nothing.
 
     `items` is the JSON of the contact's items, which never change.
@@ -58,7 +58,7 @@ class ContactChange(msgspec.Struct, kw_only=True):
     segments: int | None = None
 
 
-class AccountChange(msgspec.Struct, kw_only=True):
+class AccountChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a batch says about one debt as an account that was assigned to us.
 
     An account leaves when its creditor withdraws it (`debt.cancelled`); a paid one stays assigned.
@@ -76,7 +76,7 @@ class AccountChange(msgspec.Struct, kw_only=True):
     promises_withdrawn_at: datetime | None = None
 
 
-class PromiseChange(msgspec.Struct, kw_only=True):
+class PromiseChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a batch says about one promise, made by event or by reply.
 
     `amount` None: the whole balance of its debts. `kept_debt_ids` and `broken_debt_ids` are the
@@ -97,7 +97,7 @@ class PromiseChange(msgspec.Struct, kw_only=True):
     broken_debt_ids: list[UUID] = []
 
 
-class PaymentChange(msgspec.Struct, kw_only=True):
+class PaymentChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a batch says about one payment, in minor units of `currency`."""
 
     tenant_id: str
@@ -110,7 +110,7 @@ class PaymentChange(msgspec.Struct, kw_only=True):
     reversed_at: datetime | None = None
 
 
-class ReplyChange(msgspec.Struct, kw_only=True):
+class ReplyChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a batch says about one reply."""
 
     tenant_id: str

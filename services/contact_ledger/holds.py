@@ -15,7 +15,7 @@ import msgspec
 from services.contact_ledger.facts import Fact
 from services.contact_ledger.store import holds as store
 from services.contact_ledger.store.failures import UNSTORABLE_ERRORS
-from services.contact_ledger.writer import Writer, open_batch
+from services.contact_ledger.writer import Writer
 from shared.events.envelope import Envelope, UnreadableEvent, decode
 from shared.events.hold import COMPLETE_THROUGH_KEY, Hold
 from shared.events.identities import fact_id
@@ -93,13 +93,11 @@ class HoldRecorder:
                 for change in changed
             }
         await self._writer.prepare(self._pool, facts.values())
-        async with self._pool.acquire() as conn:
-            await open_batch(conn)
-            async with conn.transaction():
-                new = await store.add(conn, [change.hold for change in changed])
-                written = await self._writer.write(
-                    conn, [fact for version, fact in facts.items() if version in new]
-                )
+        async with self._pool.acquire() as conn, conn.transaction():
+            new = await store.add(conn, [change.hold for change in changed])
+            written = await self._writer.write(
+                conn, [fact for version, fact in facts.items() if version in new]
+            )
         self._writer.remember(written)
         self.entries_total += len(written.facts)
         metrics.LEDGER_ENTRIES.inc(len(written.facts))

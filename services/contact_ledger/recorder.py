@@ -22,7 +22,7 @@ from services.contact_ledger.store import months, offsets
 from services.contact_ledger.store.failures import UNSTORABLE_ERRORS
 from services.contact_ledger.store.offsets import Fenced, Position
 from services.contact_ledger.traces import recording
-from services.contact_ledger.writer import Writer, Written, open_batch
+from services.contact_ledger.writer import Writer, Written
 from shared.events.envelope import UnreadableEvent
 from shared.kafka.consumer import GroupConsumer
 from shared.kafka.dead_letters import DeadLetters
@@ -159,11 +159,9 @@ class Recorder:
     async def _write(
         self, facts: list[Fact], positions: Mapping[TopicPartition, Position]
     ) -> Written:
-        async with self._pool.acquire() as conn:
-            await open_batch(conn)
-            async with conn.transaction():
-                await offsets.advance(conn, positions)
-                written = await self._writer.write(conn, facts)
+        async with self._pool.acquire() as conn, conn.transaction():
+            await offsets.advance(conn, positions)
+            written = await self._writer.write(conn, facts)
         self._writer.remember(written)
         return written
 

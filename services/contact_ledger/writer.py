@@ -49,7 +49,7 @@ class Writer:
         return made
 
     async def write(self, conn: Connection, facts: Sequence[Fact]) -> Written:
-        """Append `facts` and project those that are new. The connection is `open_batch`'s."""
+        """Append `facts` and project those that are new."""
         if not facts:
             return Written(facts=[], known=0, alarms=[], keys={})
         made = await self._keys_for(conn, facts)
@@ -77,9 +77,3 @@ class Writer:
     def _key(self, fact: Fact, made: dict[KeyName, bytes | None]) -> bytes | None:
         name = key_name(fact.tenant_id, fact.debtor_id)
         return made[name] if name in made else self._cache.get(name)
-
-
-async def open_batch(conn: Connection) -> None:
-    """Make the temporary tables of a batch on this connection, before its transaction."""
-    await conn.execute(entries.PREPARE)
-    await conn.execute(projections.PREPARE)

@@ -174,7 +174,9 @@ class Scheduler:
             FOLDED_TOPICS,
             ConsumerSettings(session_timeout_ms=settings.kafka_session_timeout_ms),
         )
-        return Planner(pool=self.pool, consumer=consumer, tools=tools, owner=uuid4().hex)
+        planner = Planner(pool=self.pool, consumer=consumer, tools=tools, owner=uuid4().hex)
+        self.clock.on_step(planner.wake)
+        return planner
 
 
 async def assemble(service: Service, settings: SchedulerSettings) -> None:

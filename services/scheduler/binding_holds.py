@@ -26,6 +26,8 @@ class BindingHolds:
         self._address_subject_of = address_subject_of
         self._address_subjects: dict[tuple[str, str, str], str] = {}
         self._more: dict[UUID, list[str]] = {}
+        self._named: dict[UUID, list[str]] = {}
+        self._asked: set[str] = set()
         self._holds: dict[str, list[Hold]] = {}
 
     async def load(
@@ -39,12 +41,15 @@ class BindingHolds:
 
         `more_of` names further subjects of a debtor, which dispatch alone looks at.
         """
-        subjects: set[str] = set()
+        wanted: set[str] = set()
         for key, state in debtors.items():
             if more_of is not None:
                 self._more[key] = more_of(state)
-            subjects.update(self._subjects(state))
-        for hold in await hold_store.active_for(conn, sorted(subjects)):
+            self._named[key] = subjects = self._subjects(state)
+            wanted.update(subjects)
+        wanted -= self._asked  # planning and dispatch ask for the same debtors: only what is new
+        self._asked |= wanted
+        for hold in await hold_store.active_for(conn, sorted(wanted)):
             known = self._holds.setdefault(hold.subject, [])
             if hold.hold_id not in lifted and hold not in known:
                 known.append(hold)
@@ -53,7 +58,8 @@ class BindingHolds:
         """Return the active holds on this debtor's subjects."""
         if not self._holds:
             return []
-        return [hold for subject in self._subjects(state) for hold in self._holds.get(subject, ())]
+        subjects = self._named.get(state.debtor_id) or self._subjects(state)
+        return [hold for subject in subjects for hold in self._holds.get(subject, ())]
 
     def address_subject(self, tenant_id: str, channel: str, address: str) -> str:
         """Return the subject of holds on an address."""

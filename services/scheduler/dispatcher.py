@@ -22,7 +22,7 @@ from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import AddressSubjectOf, RulebookOf
 from services.scheduler.store import contacts
 from services.scheduler.working_set import WorkingSet
-from shared.events.contact import CloseRequested, ContactTask, Permit
+from shared.events.contact import CloseRequested, ContactTask, Permit, Reason
 from shared.events.envelope import Envelope, encode
 from shared.events.identities import time_ordered_id
 from shared.events.states import ContactState
@@ -130,7 +130,7 @@ class Dispatch:
             if isinstance(verdict, Go):
                 under_way[account] = under_way.get(account, 0) + 1
                 ws.handed[plan.contact_id] = _hand_over(
-                    ws, state, plan.contact_id, verdict, priority=plan.priority
+                    ws, state, plan.contact_id, verdict, priority=plan.priority, why=plan.reasons
                 )
 
     def _budget(self, tenant_id: str, account_id: str) -> int:
@@ -177,9 +177,18 @@ class Dispatch:
 
 
 def _hand_over(
-    ws: WorkingSet, state: DebtorState, contact_id: UUID, go: Go, *, priority: int
+    ws: WorkingSet,
+    state: DebtorState,
+    contact_id: UUID,
+    go: Go,
+    *,
+    priority: int,
+    why: tuple[Reason, ...] = (),
 ) -> Handed:
-    """Reserve, permit, hand over: the task goes to the outbox, its row comes back."""
+    """Reserve, permit, hand over: the task goes to the outbox, its row comes back.
+
+    `why` are the reasons of a plan made in this transaction: one fact tells both decisions.
+    """
     progress.dispatched(state, contact_id, go, ws.law)
     record = state.contacts[str(contact_id)]
     task = ContactTask(
@@ -209,7 +218,8 @@ def _hand_over(
         priority=priority,
     )
     ws.out.hand_over(state, record.channel, "contact.task.v1", task)
-    ws.out.state_fact(state, "contact.dispatched.v1", ws.decided(state, contact_id, go.reasons))
+    fact = ws.decided(state, contact_id, (*why, *go.reasons))
+    ws.out.state_fact(state, "contact.dispatched.v1", fact)
     ws.tally.handed_over(record.channel)
     closing = go.not_after + CLOSE_AFTER_WINDOW
     return Handed(contact_id, closing, go.not_after, encode(task))

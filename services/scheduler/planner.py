@@ -69,6 +69,11 @@ class Planner:
         """Records fetched and not folded."""
         return sum(worker.waiting() for worker in self._workers.values())
 
+    def wake(self) -> None:
+        """Let every worker look at once at what is due: law time was stepped."""
+        for worker in self._workers.values():
+            worker.wake()
+
     def owned(self) -> list[int]:
         """Shards this process owns now."""
         return sorted(self._workers)

@@ -56,6 +56,7 @@ class ProgressReport:
                 "events_accepted": self._counting.accepted(),
                 "records_folded": folded,
                 "outbox_published": self._relay.published_total,
+                "outbox_batches": self._relay.batches_total,
                 "holds_published": self._lane.published_total,
             },
             pending={

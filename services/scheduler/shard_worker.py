@@ -28,7 +28,7 @@ from shared.telemetry.logs import get_logger
 
 BATCH_RECORDS_MAX = 1_000  # unnest and COPY gain nothing beyond (measured)
 DUE_DEBTORS_MAX = 500  # deciding 500 debtors takes some 50 ms: stops wait no longer for the lock
-IDLE_SECONDS = 0.05  # between looks at the clock when nothing arrives
+IDLE_SECONDS = 0.25  # between looks at what time alone makes due; all else wakes the worker
 # From one batch to the next while busy: a batch costs some 25 statements whatever it carries, so
 # it must grow with the load; the first one after a rest waits for nothing.
 SPACING_SECONDS = 0.05
@@ -76,6 +76,10 @@ class ShardWorker:
         """How many records wait."""
         return len(self._inbox)
 
+    def wake(self) -> None:
+        """Look now: something may have become due."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Finish the transaction under way, then end."""
         self._stopping = True
@@ -86,6 +90,7 @@ class ShardWorker:
         loop = asyncio.get_running_loop()
         while not self._stopping:
             began = loop.time()
+            self._wake.clear()  # before looking: what comes meanwhile ends the next wait at once
             try:
                 busy = await self._cycle()
             except AWAY as error:
@@ -95,7 +100,6 @@ class ShardWorker:
             if busy and len(self._inbox) < BATCH_RECORDS_MAX:
                 await asyncio.sleep(max(0.0, began + SPACING_SECONDS - loop.time()))
             if not busy:
-                self._wake.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
                         await self._wake.wait()

@@ -207,7 +207,7 @@ class WorkingSet:
         self.tally.withheld(plan.reasons)
 
     async def settle_plans(self) -> list[tuple[DebtorState, ContactPlan]]:
-        """Take the slots of new contacts and state them as planned; return those that stand."""
+        """Take the slots of new contacts; return those that stand."""
         new, self._planned = self._planned, []
         if not new:
             return self._standing
@@ -219,13 +219,16 @@ class WorkingSet:
                 progress.dropped(state, plan.contact_id, drop, self.law)
                 self.end_contact(state, plan.contact_id, drop.outcome, drop.reasons)
                 continue
-            fact = self.decided(state, plan.contact_id, plan.reasons)
-            self.out.state_fact(state, "contact.planned.v1", fact)
             self._standing.append((state, plan))
         return self._standing
 
     async def _save_planned(self) -> None:
+        """Write new contacts; of those handed over at once the dispatch says that, too."""
         standing = await self.settle_plans()
+        for state, plan in standing:
+            if plan.contact_id not in self.handed:
+                fact = self.decided(state, plan.contact_id, plan.reasons)
+                self.out.state_fact(state, "contact.planned.v1", fact)
         rows = self._final + [
             plans.row(state, plan, self.out.traces.get(state.debtor_id), self.handed)
             for state, plan in standing

@@ -19,6 +19,7 @@ GSM_BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM_EXTENDED = frozenset("\f^{}\\[~]|€")  # two septets each
+_GSM = GSM_BASIC | GSM_EXTENDED
 GSM_SINGLE, GSM_PART = 160, 153  # septets of one message, and of each part of a split one
 UCS2_SINGLE, UCS2_PART = 70, 67  # UTF-16 units, likewise
 TEXT_CHARS_MAX = 1_600  # what providers take in one request
@@ -50,7 +51,9 @@ def compose(task: ContactTask, template: Template) -> SmsMessage:
 
 def segments_of(text: str) -> int:
     """Return how many segments a text takes; a character is never split over two."""
-    if all(char in GSM_BASIC or char in GSM_EXTENDED for char in text):
+    if GSM_BASIC.issuperset(text):
+        return 1 if len(text) <= GSM_SINGLE else -(-len(text) // GSM_PART)
+    if _GSM.issuperset(text):
         sizes = [2 if char in GSM_EXTENDED else 1 for char in text]
         return _parts(sizes, GSM_SINGLE, GSM_PART)
     sizes = [2 if ord(char) > 0xFFFF else 1 for char in text]  # noqa: PLR2004 - beyond the BMP

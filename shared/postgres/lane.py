@@ -29,7 +29,7 @@ from shared.postgres.outbox import headers_from
 log = logging.getLogger(__name__)
 
 PAGE_ROWS_MAX = 500  # holds are few; a flood of them (an emergency import) goes in pages
-POLL_SECONDS = 0.025  # other replicas' holds are looked for 40 times a second
+POLL_SECONDS = 0.1  # other replicas' holds are looked for 10 times a second; our own wake it
 MARK_SECONDS = 1.0  # a sender stops claiming when marks are 3 s old: three chances
 IDLE_SECONDS_MAX = 3  # a frozen holder loses the lock so soon: stops must act within 5 s
 RETRY_SECONDS = 0.1  # after a failure, doubling

@@ -9,6 +9,7 @@ ours stands where a provider signs nothing.
 import hmac
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from urllib.parse import quote
 from uuid import UUID
 
@@ -17,6 +18,7 @@ import msgspec
 from shared.sender.attempts import Attempt
 
 REFERENCE_PARTS = 4  # contact, n, day, seal
+ACCOUNTS_CACHED_MAX = 1_024
 HMAC_BYTES = 8  # 64 bits: a forger has one guess per request, and the provider's signature besides
 
 
@@ -43,7 +45,7 @@ class Callbacks:
             "c": str(attempt.contact_id),
             "d": str(attempt.debtor_id),
             "n": str(attempt.n),
-            "e": f"{attempt.ends_on:%Y%m%d}",
+            "e": attempt.ends_on.isoformat().replace("-", ""),
         }
         path = webhook_path(attempt.provider, attempt.tenant_id, attempt.account_id)
         query = "&".join([f"{name}={value}" for name, value in ids.items()])
@@ -113,6 +115,7 @@ class Callbacks:
         return hmac.digest(self._key, text.encode(), "sha256")[:HMAC_BYTES].hex()
 
 
+@lru_cache(maxsize=ACCOUNTS_CACHED_MAX)
 def webhook_path(provider: str, tenant_id: str, account_id: str) -> str:
     """Return the path of an account's webhooks: receipts and inbound replies alike."""
     return "/webhooks/" + "/".join(

@@ -34,7 +34,7 @@ from shared.telemetry import logs, metrics
 
 IDLE_SECONDS = 0.05  # how often lanes that wait for a permit or a hold feed are looked at
 BUSY_SECONDS = 0.05  # outcomes that come so soon after the last batch are gathered a moment
-LINGER_SECONDS = 0.01
+LINGER_SECONDS = 0.03  # a tenth of what a provider takes to answer; a lone outcome waits for none
 OUTAGE_SECONDS = 0.5  # a database that is away is asked again
 
 Picks = Sequence[tuple[Candidate, Account | None]]
@@ -188,6 +188,7 @@ class Deliverer:
                 call = Call(attempt_of(verdict), verdict.candidate, account, claimed_at)
                 self.in_flight[call.attempt.contact_id, call.attempt.n] = call
                 self._calling += 1
+                self._lanes.lane(account.tenant_id, account.account_id).calling += 1
                 group.create_task(self._call(call))
                 continue
             ended = True
@@ -205,6 +206,7 @@ class Deliverer:
             Outcome(attempt=call.attempt, work=work, result=result, segments=segments)
         )
         self._calling -= 1
+        self._lanes.lane(call.account.tenant_id, call.account.account_id).calling -= 1
         self._finished.set()
         self._work.set()
         await self._caller.slow_down(call, result)

@@ -31,7 +31,7 @@ SWEEP_SECONDS = 2.0  # an abandoned claim is at least half a minute old already
 GIVE_UP_MAX = 500  # unknown attempts made final in one transaction
 # Beyond the longest a live process may take to record an outcome: its call and a slow commit.
 ABANDONED_GRACE_SECONDS = 10.0
-RETRY_POLL_SECONDS = 0.1
+RETRY_POLL_SECONDS = 0.2  # as long as the shortest wait before another attempt
 RETRIES_MAX = 500  # taken up at once
 ORPHANED_SECONDS = 10.0  # a retry that its own process has not taken up belongs to anybody
 UPKEEP_SECONDS = 60.0

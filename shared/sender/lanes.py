@@ -16,12 +16,16 @@ LaneKey = tuple[str, str]
 
 
 class Lane(msgspec.Struct):
-    """Tasks of one sender account. `ready_at` (monotonic seconds) is when permits are due again."""
+    """Tasks of one sender account. `ready_at` (monotonic seconds) is when permits are due again.
+
+    `calling` counts the account's calls under way.
+    """
 
     tenant_id: str
     account_id: str
     waiting: deque[Work] = msgspec.field(default_factory=deque)
     ready_at: float = 0.0
+    calling: int = 0
     breaker: Breaker = msgspec.field(default_factory=Breaker)
 
 

@@ -29,6 +29,8 @@ OVERDUE_SECONDS = 20.0
 PERMIT_SECONDS_MIN = 1.0  # a hand-back for less would come round too often
 LOOK_AGAIN_SECONDS = 0.05  # for configuration, which may arrive at any moment
 CLAIM_TASKS_MIN = 32  # while busy, wait for so many free calls: fewer, larger statements
+# Of all calls, at most so many of one account: when its provider hangs, others still have room.
+ACCOUNT_SHARE_MAX = 0.75
 UNREADABLE_TASKS_MAX = 100  # of one claim
 HANDED_BACK_MAX = 500  # facts of one transaction
 NO_PERMIT = Reason(rule="no_rate_permit", verdict="handed_back")
@@ -69,7 +71,8 @@ class Picker:
         try:
             for lane in self._lanes.busy():
                 account = self._usable(lane, picked.backs)
-                room = free - len(picked.candidates)
+                share = max(1, int(calls_max * ACCOUNT_SHARE_MAX)) - lane.calling
+                room = min(free - len(picked.candidates), share)
                 if account is not None and gate_open and free >= wanted and room > 0:
                     await self._from_lane(lane, account, room, picked)
         except BaseException:

@@ -63,6 +63,7 @@ async def progress(parts: Parts) -> Progress:
             "receipts": parts.interpreter.interpreted_total,
             "swept": parts.sweeper.swept_total,
             "outbox_published": parts.relay.published_total,
+            "outbox_batches": parts.relay.batches_total,
             "holds_published": parts.lane.published_total,
         },
         pending=pending,

@@ -29,7 +29,10 @@ from shared.telemetry import logs, metrics
 
 BATCH_MAX = 500  # webhooks of one transaction
 IN_HAND_MAX = 20_000  # some 40 MB; a flood beyond it is taken up from the table
-LINGER_SECONDS = 0.01
+# Under load webhooks are gathered: a batch costs some ten round trips whatever it carries. Facts of
+# delivery may come a twentieth of a second later; stops have been obeyed at the door.
+LINGER_SECONDS = 0.05
+BUSY_WEBHOOKS = 16  # in hand: fewer wait for nobody
 IDLE_SECONDS = 0.25  # how often the table and the order to stop are looked at
 OVERTAKING_PAUSE_SECONDS = 0.05
 REMATCH_SECONDS = 2.0  # how often the table is looked at for webhooks that nobody finished
@@ -90,7 +93,7 @@ class Interpreter:
                 if stop.is_set():
                     return
                 await asyncio.sleep(OUTAGE_SECONDS)
-            await self._rest(busy=bool(self._in_hand))
+            await self._rest(busy=len(self._in_hand) >= BUSY_WEBHOOKS)
 
     def _add(self, pending: Pending) -> None:
         self._in_hand.add(pending.arrived.raw.receipt_id)
@@ -99,7 +102,7 @@ class Interpreter:
 
     async def _rest(self, *, busy: bool) -> None:
         if busy and len(self._queue) < BATCH_MAX:
-            await asyncio.sleep(LINGER_SECONDS)  # under load: fewer, larger transactions
+            await asyncio.sleep(LINGER_SECONDS)
         if self._queue:
             return
         self._came.clear()
@@ -111,24 +114,58 @@ class Interpreter:
 
     async def _interpret(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
+        try:
+            await self._understand(batch)
+        except BaseException:
+            left = [each for each in batch if self._is_waiting(each)]
+            self._queue.extendleft(reversed(left))
+            raise
+
+    def _is_waiting(self, pending: Pending) -> bool:
+        return pending.arrived.raw.receipt_id in self._in_hand and pending not in self._overtaking
+
+    async def _understand(self, batch: Sequence[Pending]) -> None:
+        """Understand a batch; when it fails by what is in it, find the webhook to blame."""
         if not batch:
             return
         began = time.monotonic()
         try:
-            async with self._pool.acquire() as conn, hot_transaction(conn):
-                law, machine = await engine.now(conn)
-                reading = Reading(law, machine)
-                await self._reader.read(conn, batch, reading)
-                marks = marks_of(batch, reading)
-                await receipts.raise_attempts(conn, list(reading.raised.values()))
-                await outcomes.evidence_came(conn, reading.resolved)
-                await receipts.mark(conn, marks)
-                await outbox.append(conn, reading.facts)
-        except BaseException:
-            self._queue.extendleft(reversed(batch))
+            reading = await self._write(batch)
+        except TRANSIENT_ERRORS:
             raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, one webhook must not stop them all
+            if len(batch) == 1:
+                await self._give_up(batch[0], error)
+                return
+            middle = len(batch) // 2
+            await self._understand(batch[:middle])
+            await self._understand(batch[middle:])
+            return
         observe_batch("interpret", len(batch), began)
         self._done(batch, reading)
+
+    async def _write(self, batch: Sequence[Pending]) -> Reading:
+        async with self._pool.acquire() as conn, hot_transaction(conn):
+            law, machine = await engine.now(conn)
+            reading = Reading(law, machine)
+            await self._reader.read(conn, batch, reading)
+            marks = marks_of(batch, reading)
+            await receipts.raise_attempts(conn, list(reading.raised.values()))
+            await outcomes.evidence_came(conn, reading.resolved)
+            await receipts.mark(conn, marks)
+            await outbox.append(conn, reading.facts)
+        return reading
+
+    async def _give_up(self, pending: Pending, error: Exception) -> None:
+        """Leave alone a webhook that nobody can understand; it is kept, raw, with that mark."""
+        raw = pending.arrived.raw
+        async with self._pool.transaction() as conn:
+            await receipts.mark(conn, [(raw.receipt_id, raw.received_on, "unreadable")])
+        self._in_hand.discard(raw.receipt_id)
+        self.interpreted_total += 1
+        metrics.SENDER_RECEIPTS.labels("unreadable").inc()
+        kind = type(error).__name__
+        _log.error("webhook_not_understood", provider=raw.provider, error_type=kind)
 
     def _done(self, batch: Sequence[Pending], reading: Reading) -> None:
         if reading.facts:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import httpx
@@ -166,13 +167,13 @@ async def sender(twin: Twin) -> None:
 
     @app.post("/status")
     async def status(request: Request) -> None:
-        form = await request.form()
+        form = dict(parse_qsl((await request.body()).decode()))
         async with twin.session() as session:
             attempt = await session.get(Attempt, request.query_params["c"])
             if attempt is not None:
-                attempt.state = str(form["MessageStatus"])
+                attempt.state = form["MessageStatus"]
                 await session.commit()
-        await twin.send(EVENTS, {"id": str(uuid4()), "kind": str(form["MessageStatus"])})
+        await twin.send(EVENTS, {"id": str(uuid4()), "kind": form["MessageStatus"]})
 
     async def deliver(task: dict[str, Any]) -> None:
         async with twin.session() as session:

@@ -31,16 +31,16 @@ def test_a_debt_is_announced_delivered_paid_and_then_left_in_peace(journey: Jour
 
     history = journey.history(payer)
     types = [line["type"] for line in history]
-    expected = ["debt.registered.v1", "contact.planned.v1", "contact.dispatched.v1"]
+    expected = ["debt.registered.v1", "contact.dispatched.v1"]
     expected += ["contact.accepted.v1", "contact.delivered.v1", "debt.payment_received.v1"]
     assert [type_ for type_ in types if type_ in expected] == expected
     [text] = [line["text"] for line in history if line.get("text")]
     assert "Maria" in text
     assert "1.120,00" in text
     assert "Casa Aurora" in text
-    planned = next(line for line in history if line["type"] == "contact.planned.v1")
-    assert all(reason["rule"] for reason in planned["reasons"])
-    assert planned["reasons"], "a decision without a reason"
+    handed = next(line for line in history if line["type"] == "contact.dispatched.v1")
+    assert all(reason["rule"] for reason in handed["reasons"])
+    assert handed["reasons"], "a decision without a reason"
 
 
 def test_the_figures_add_up(journey: Journey) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from services.contact_ledger.facts import Fact, read
 from services.contact_ledger.sealing import KeyCache, KeyWrap
 from services.contact_ledger.store import feed
-from services.contact_ledger.writer import Writer, Written, open_batch
+from services.contact_ledger.writer import Writer, Written
 from shared.events.contact import (
     CONTACT_FACT_TYPES,
     ContactAttempted,
@@ -194,7 +194,6 @@ async def write(pool: Pool, writer: Writer, facts: Sequence[Fact]) -> Written:
     await writer.prepare(pool, facts)
     async with pool.acquire() as conn:
         await feed.ensure_generation(conn)
-        await open_batch(conn)
         async with conn.transaction():
             written = await writer.write(conn, facts)
     writer.remember(written)

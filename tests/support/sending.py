@@ -94,7 +94,11 @@ class Stage:
     # The scheduler's part.
 
     async def configure(
-        self, *, template: Template | None = None, rate_per_second: float = 5_000.0
+        self,
+        *,
+        template: Template | None = None,
+        rate_per_second: float = 5_000.0,
+        account_id: str = ACCOUNT,
     ) -> None:
         account = SenderAccount(
             channel="sms",
@@ -105,7 +109,7 @@ class Stage:
             base_url=self.provider.url,
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
-        await self.store("account", ACCOUNT, account)
+        await self.store("account", account_id, account)
         await self.store("api_key", "k", key)
         await self.store("template", TEMPLATE, template or a_template())
 

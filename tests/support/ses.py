@@ -44,7 +44,11 @@ class SesStage(Stage):
         self.sandbox = sandbox
 
     async def configure(
-        self, *, template: Template | None = None, rate_per_second: float = 5_000.0
+        self,
+        *,
+        template: Template | None = None,
+        rate_per_second: float = 5_000.0,
+        account_id: str = ACCOUNT,
     ) -> None:
         account = SenderAccount(
             channel="email",
@@ -64,7 +68,7 @@ class SesStage(Stage):
             },
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
-        await self.store("account", ACCOUNT, account)
+        await self.store("account", account_id, account)
         await self.store("api_key", "k", key)
         await self.store("template", TEMPLATE, template or a_mail_template())
 

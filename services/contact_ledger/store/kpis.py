@@ -156,18 +156,22 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 async def count(conn: Connection, period: Period, terms: Sequence[Terms]) -> Counts:
     """Return the counts of `period`."""
-    row = await conn.fetchrow(
-        COUNT,
-        period.tenant_id,
-        period.portfolio_id,
-        period.starts,
-        period.ends,
-        [each.portfolio_id for each in terms],
-        [each.zone for each in terms],
-        [each.grace_days for each in terms],
-        DEFAULT_ZONE,
-        GRACE_DAYS,
-    )
+    async with conn.transaction():
+        # Sets made by a query have no statistics: guessed at a few rows, they would be joined by
+        # looking through one for each row of the other (19 s for 20,000 debts, measured).
+        await conn.execute("SET LOCAL enable_nestloop = off")
+        row = await conn.fetchrow(
+            COUNT,
+            period.tenant_id,
+            period.portfolio_id,
+            period.starts,
+            period.ends,
+            [each.portfolio_id for each in terms],
+            [each.zone for each in terms],
+            [each.grace_days for each in terms],
+            DEFAULT_ZONE,
+            GRACE_DAYS,
+        )
     return Counts() if row is None else msgspec.convert(dict(row.items()), Counts)
 
 

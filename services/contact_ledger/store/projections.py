@@ -4,13 +4,21 @@ In: `Changes` of facts that were really added. Out: merged rows, and alarms for 
 contradict the promises: accepted after a certain non-send, or accepted twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.contact_ledger.changes import Changes, ContactChange, Key, PromiseChange
+from services.contact_ledger.changes import (
+    AccountChange,
+    Changes,
+    ContactChange,
+    Key,
+    PaymentChange,
+    PromiseChange,
+    ReplyChange,
+)
 from services.contact_ledger.store.merging import (
     ANY,
     EARLIEST,
@@ -57,8 +65,8 @@ _FIRST_KNOWN = (
 )
 CONTACT = Merge(
     table="contact",
+    shape=ContactChange,
     key=("tenant_id", "contact_id"),
-    types=dict.fromkeys(ContactChange.__struct_fields__, ""),
     rules={
         **dict.fromkeys(_FIRST_KNOWN, FIRST),
         **dict.fromkeys(_INSTANTS_EARLIEST, EARLIEST),
@@ -70,19 +78,8 @@ CONTACT = Merge(
 )
 ACCOUNT = Merge(
     table="account",
+    shape=AccountChange,
     key=("tenant_id", "debt_id"),
-    types={
-        "tenant_id": "text",
-        "debt_id": "uuid",
-        "debtor_id": "uuid",
-        "portfolio_id": "text",
-        "currency": "text",
-        "stage": "int",
-        "entered_at": "timestamptz",
-        "reentered_at": "timestamptz",
-        "left_at": "timestamptz",
-        "promises_withdrawn_at": "timestamptz",
-    },
     rules={
         "portfolio_id": FIRST,
         "currency": FIRST,
@@ -92,8 +89,8 @@ ACCOUNT = Merge(
 )
 PROMISE = Merge(
     table="promise",
+    shape=PromiseChange,
     key=("tenant_id", "promise_id"),
-    types=dict.fromkeys(PromiseChange.__struct_fields__, ""),
     rules={
         **dict.fromkeys(("debtor_id", "amount", "currency", "due_date", "channel"), FIRST),
         **dict.fromkeys(("made_at", "withdrawn_at"), EARLIEST),
@@ -102,17 +99,8 @@ PROMISE = Merge(
 )
 PAYMENT = Merge(
     table="payment",
+    shape=PaymentChange,
     key=("tenant_id", "payment_id"),
-    types={
-        "tenant_id": "text",
-        "payment_id": "uuid",
-        "debt_id": "uuid",
-        "debtor_id": "uuid",
-        "amount": "bigint",
-        "currency": "text",
-        "paid_at": "timestamptz",
-        "reversed_at": "timestamptz",
-    },
     rules={
         **dict.fromkeys(("debt_id", "debtor_id", "amount", "currency", "paid_at"), FIRST),
         "reversed_at": EARLIEST,
@@ -120,32 +108,14 @@ PAYMENT = Merge(
 )
 REPLY = Merge(
     table="reply",
+    shape=ReplyChange,
     key=("tenant_id", "reply_id"),
-    types={
-        "tenant_id": "text",
-        "reply_id": "uuid",
-        "contact_id": "uuid",
-        "debtor_id": "uuid",
-        "channel": "text",
-        "at": "timestamptz",
-        "intent": "text",
-        "confident": "boolean",
-        "right_party": "boolean",
-        "opted_out": "boolean",
-    },
     rules={"right_party": ANY, "opted_out": ANY},
-)
-
-# Two tables are written through temporary ones: arrays of arrays do not unnest row by row.
-PREPARE = "; ".join(
-    f"CREATE TEMPORARY TABLE IF NOT EXISTS {merge.table}_batch ON COMMIT DELETE ROWS AS "  # noqa: S608
-    f"SELECT {', '.join(merge.columns)} FROM {merge.table} WITH NO DATA"
-    for merge in (CONTACT, PROMISE)
 )
 
 _UPSERT_CONTACTS = f"""
     WITH merged AS (
-        {CONTACT.from_table("contact_batch")}
+        {CONTACT.upsert()}
         RETURNING tenant_id, contact_id,
                   non_send AND state >= {int(ContactState.ACCEPTED)} AS after_non_send,
                   cardinality(accepted_ids) > 1 AS twice
@@ -157,10 +127,10 @@ _UPSERT_CONTACTS = f"""
     ON CONFLICT DO NOTHING
     RETURNING kind, contact_id
 """  # noqa: S608 - constant names
-_UPSERT_ACCOUNTS = ACCOUNT.from_arrays()
-_UPSERT_PROMISES = PROMISE.from_table("promise_batch")
-_UPSERT_PAYMENTS = PAYMENT.from_arrays()
-_UPSERT_REPLIES = REPLY.from_arrays()
+_UPSERT_ACCOUNTS = ACCOUNT.upsert()
+_UPSERT_PROMISES = PROMISE.upsert()
+_UPSERT_PAYMENTS = PAYMENT.upsert()
+_UPSERT_REPLIES = REPLY.upsert()
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,39 +142,25 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 async def apply(conn: Connection, changes: Changes) -> list[Alarm]:
     """Merge `changes`; return the alarms that are new."""
-    await _upsert(conn, _UPSERT_ACCOUNTS, ACCOUNT, changes.accounts)
-    await _upsert(conn, _UPSERT_PAYMENTS, PAYMENT, changes.payments)
-    await _upsert(conn, _UPSERT_REPLIES, REPLY, changes.replies)
+    await _upsert(conn, _UPSERT_ACCOUNTS, changes.accounts)
+    await _upsert(conn, _UPSERT_PAYMENTS, changes.payments)
+    await _upsert(conn, _UPSERT_REPLIES, changes.replies)
     if changes.merges:
         await _merge_debtors(conn, changes)
-    if changes.promises:
-        await _copy(conn, PROMISE, changes.promises)
-        await conn.execute(_UPSERT_PROMISES)
+    await _upsert(conn, _UPSERT_PROMISES, changes.promises)
     if not changes.contacts:
         return []
-    await _copy(conn, CONTACT, changes.contacts)
-    rows = await conn.fetch(_UPSERT_CONTACTS)
+    rows = await conn.fetch(_UPSERT_CONTACTS, _json(changes.contacts))
     return [Alarm(kind=row["kind"], contact_id=row["contact_id"]) for row in rows]
 
 
-async def _copy(conn: Connection, merge: Merge, changes: Mapping[Key, Any]) -> None:
-    await conn.copy_records_to_table(
-        f"{merge.table}_batch",
-        columns=merge.columns,
-        records=[msgspec.structs.astuple(change) for change in changes.values()],
-    )
-
-
-async def _upsert(
-    conn: Connection, statement: str, merge: Merge, changes: Mapping[Key, Any]
-) -> None:
+async def _upsert(conn: Connection, statement: str, changes: Mapping[Key, Any]) -> None:
     if changes:
-        await conn.execute(statement, *_arrays(merge.columns, changes.values()))
+        await conn.execute(statement, _json(changes))
 
 
-def _arrays(columns: Iterable[str], changes: Iterable[Any]) -> list[list[object]]:
-    rows = list(changes)
-    return [[getattr(change, column) for change in rows] for column in columns]
+def _json(changes: Mapping[Key, Any]) -> str:
+    return msgspec.json.encode(list(changes.values())).decode()
 
 
 async def _merge_debtors(conn: Connection, changes: Changes) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from services.contact_ledger.writer import open_batch
 from tests.support.ledger import (
     NOW,
     Debtor,
@@ -14,12 +13,10 @@ async def test_the_feed_skips_no_late_commit_and_repeats_nothing(ledger: Ledger)
     debtor = Debtor()
     first, late, second = (debtor.contact().state("contact.planned") for _ in range(3))
     await ledger.write(first)
-    async with ledger.pool.acquire() as conn:
-        await open_batch(conn)
-        async with conn.transaction():
-            await ledger.writer.write(conn, [late])
-            await ledger.write(second)  # commits first, but its transaction began later
-            during = await ledger.ok("/v1/events")
+    async with ledger.pool.acquire() as conn, conn.transaction():
+        await ledger.writer.write(conn, [late])
+        await ledger.write(second)  # commits first, but its transaction began later
+        during = await ledger.ok("/v1/events")
     after = await ledger.ok("/v1/events", after=during["cursor"])
     assert [event["id"] for event in during["events"]] == [str(first.event_id)]
     assert [event["id"] for event in after["events"]] == [str(late.event_id), str(second.event_id)]

@@ -7,6 +7,7 @@ import pytest
 from services.scheduler.store import shards
 from shared.events.contact import ContactAttempted, ContactDecided
 from shared.events.debt import PaymentReceived
+from shared.events.envelope import decode
 from shared.events.states import ContactState
 from shared.postgres.connection import CheckViolation, UniqueViolation
 from tests.integration.scheduler.planning_case import MONDAY_NOON, Case, incoming, registered
@@ -37,11 +38,10 @@ async def test_what_is_due_when_planned_goes_out_at_once(case: Case) -> None:
     (handed,) = await case.contacts(event.debtor_id)
     assert handed["state"] == ContactState.DISPATCHED
     assert await case.dispatch() == 0
-    assert await case.published(event.debtor_id) == [
-        "contact.planned.v1",
-        "contact.task.v1",
-        "contact.dispatched.v1",
-    ]
+    assert await case.published(event.debtor_id) == ["contact.task.v1", "contact.dispatched.v1"]
+    (told,) = await case.envelopes("contact.dispatched.v1")
+    rules = [reason.rule for reason in decode(told.data, ContactDecided).reasons]
+    assert any(rule.startswith("ladder") for rule in rules), "one fact tells both decisions"
 
 
 async def test_at_once_keeps_to_the_accounts_rate_and_to_older_contacts(case: Case) -> None:

@@ -257,3 +257,16 @@ async def _drained(stage: Stage, calls: int = 0) -> bool:
 
 async def _waiting(stage: Stage, count: int) -> bool:
     return bool((await stage.progress())["pending"]["tasks_waiting"] == count)
+
+
+async def test_a_provider_that_hangs_leaves_calls_for_the_other_accounts(stage: Stage) -> None:
+    await stage.configure(account_id="second")
+    stage.provider.scripts = [Script(hang=True) for _ in range(6)]
+    slow = [a_task() for _ in range(10)]
+    other = a_task(account_id="second")
+    async with stage.running(PROVIDER_CALLS_MAX="8", PROVIDER_READ_SECONDS_MAX="10"):
+        await stage.dispatch(*slow)
+        await until(lambda: len(stage.provider.requests) == 6)
+        await stage.dispatch(other)
+        await stage.fact(other, "accepted")
+        assert len(stage.provider.requests) == 7, "three quarters of the calls, then the other's"

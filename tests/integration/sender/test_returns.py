@@ -239,3 +239,33 @@ async def _holds(stage: Stage) -> list[Hold]:
     return [
         envelope.decode(event.data, Hold) for event in events if event.type == "hold.changed.v1"
     ]
+
+
+async def test_a_webhook_that_cannot_be_applied_is_left_alone_and_the_others_go_on(
+    stage: Stage,
+) -> None:
+    bad, *good = (a_task() for _ in range(4))
+    async with stage.running():
+        requests = [await _accepted(stage, task) for task in (bad, *good)]
+        await stage.rows(
+            f"""
+            CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.contact_id = '{bad.contact_id}' THEN RAISE EXCEPTION 'broken'; END IF;
+                RETURN NEW;
+            END $$
+            """
+        )
+        await stage.rows(
+            "CREATE TRIGGER broken BEFORE UPDATE ON attempt "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_one()"
+        )
+        answers = [stage.callback(request, "delivered") for request in requests]
+        assert await asyncio.gather(*answers) == [200] * 4
+        for task in good:
+            await stage.fact(task, "delivered")
+        await until(lambda: _marked(stage, 4))
+        progress = await stage.progress()
+    assert await stage.kinds(bad) == ["accepted"]
+    marks = await stage.rows("SELECT state, count(*) AS n FROM receipt GROUP BY state")
+    assert {row["state"]: row["n"] for row in marks} == {"applied": 3, "unreadable": 1}
+    assert progress["pending"]["receipts_uninterpreted"] == 0
