@@ -121,17 +121,17 @@ class Call:
         """Hand the mail over; a connection that died at rest is replaced once, unnoticed."""
         while True:
             lent = await self._pool.take(self._seconds_max)
-            usable = False
+            result: SendResult | None = None
             try:
                 result = await self._converse(lent.client)
-                usable = isinstance(result, Accepted) or await _cleared(lent.client)
             except aiosmtplib.SMTPServerDisconnected:
                 if self.written or lent.fresh:
                     raise
             else:
                 return result
             finally:
-                self._pool.give_back(lent, usable=usable)
+                clean = isinstance(result, Accepted)
+                self._pool.give_back(lent, usable=result is not None, clean=clean)
 
     async def _converse(self, client: aiosmtplib.SMTP) -> SendResult:
         for stage, command in self._commands(client):
@@ -213,17 +213,6 @@ async def _built(email: Email, account: Account, sending: Sending) -> Mail:
     if "dkim_key" in account.credentials:
         return await asyncio.to_thread(build, email, account, sending)
     return build(email, account, sending)
-
-
-async def _cleared(client: aiosmtplib.SMTP) -> bool:
-    """Say whether a connection is good for the next mail after this one was refused."""
-    if not client.is_connected:
-        return False
-    try:
-        await client.rset()
-    except (aiosmtplib.SMTPException, OSError):
-        return False
-    return True
 
 
 def _refusal(stage: Stage, response: aiosmtplib.SMTPResponse) -> Refused:
