@@ -16,7 +16,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from shared.http.edge import RawRoute
-from shared.http.operations import SCHEMAS, Schema, Shape, named_in, problem, shapes_in
+from shared.http.operations import Schema, Shape, components, named_in, problem, shapes_in
 from shared.http.problems import MEDIA_TYPE, TYPE_PREFIX, FieldError
 
 LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
@@ -240,27 +240,14 @@ def _components(document: Schema, routes: Sequence[_Route]) -> Schema:
         if name not in FRAMEWORKS_OWN
     }
     shapes = {kind for each in routes for kind in shapes_in(each.operation)}
-    schemas |= _schemas({ProblemDetails} | shapes)
+    kinds = sorted({ProblemDetails} | shapes, key=lambda kind: kind.__name__)
+    schemas |= components(kinds)
     schemas |= {each.name: each.schema for route in routes for each in named_in(route.operation)}
     return {
         "schemas": dict(sorted(schemas.items())),
         "responses": {f"Problem{status}": _refusal(status) for status in REFUSALS},
         "securitySchemes": SECURITY_SCHEMES,
     }
-
-
-def _schemas(shapes: set[type[msgspec.Struct]]) -> Schema:
-    """Return the schemas of these structs and of all that they hold, by name.
-
-    Two structs of one name would share a schema: refused, so that somebody renames one.
-    """
-    kinds = sorted(shapes, key=lambda kind: kind.__name__)
-    references, found = msgspec.json.schema_components(kinds, ref_template=SCHEMAS + "{name}")
-    for kind, reference in zip(kinds, references, strict=True):
-        if reference != Shape(kind):
-            msg = f"two types of the document are called {kind.__name__}; rename one"
-            raise ValueError(msg)
-    return dict(found)
 
 
 def _refusal(status: int) -> Schema:
