@@ -14,7 +14,7 @@ from contextlib import suppress
 import aiosmtplib
 import msgspec
 
-from services.email_sender.providers.smtp_codes import Stage, refusal
+from services.email_sender.providers.smtp.codes import Stage, refusal
 from shared.sender.errors import ErrorKind, SendError
 
 IDLE_SECONDS_MAX = 15.0  # servers wait for minutes by the book, for tens of seconds in practice

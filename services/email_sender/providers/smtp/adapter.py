@@ -17,8 +17,8 @@ import aiosmtplib
 
 from services.email_sender.message import Email, is_address
 from services.email_sender.mime import Mail, MimeError, build
-from services.email_sender.providers.smtp_codes import Stage, refusal
-from services.email_sender.providers.smtp_pool import (
+from services.email_sender.providers.smtp.codes import Stage, refusal
+from services.email_sender.providers.smtp.pool import (
     NotHandedOverError,
     Pools,
     Relay,
