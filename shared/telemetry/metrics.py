@@ -52,14 +52,10 @@ def _seconds(
 
 # --- process (shared.runtime, shared.clock, shared.directory) -------------------------------------
 COMPONENT_UP = _gauge(
-    "component_up",
-    "1 while the named loop of this process runs, 0 when it stopped or crashed",
-    "component",
+    "component_up", "1 while the named loop runs, 0 when it stopped or crashed", "component"
 )
 COMPONENT_RESTARTS = _counter(
-    "component_restarts",
-    "Times a loop that is not critical crashed and was started again",
-    "component",
+    "component_restarts", "Times a loop crashed that is not critical, and began anew", "component"
 )
 CLOCK_REFRESH_FAILURES = _counter(
     "clock_refresh_failures",
