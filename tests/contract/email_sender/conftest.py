@@ -1,7 +1,7 @@
 """The e-mail sender's SMTP adapter against the sandbox's relay, and the mails that come back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -111,6 +111,7 @@ class Relay:
         account: Account | None = None,
         sandbox: bool = True,
         reference: str | None = None,
+        stopped: Callable[[], bool] = lambda: False,
         **words: Any,
     ) -> SendResult:
         reference = reference or REFERENCE.format(next(_numbers))
@@ -120,6 +121,7 @@ class Relay:
             reference=reference,
             unsubscribe_url=f"{UNSUBSCRIBE}/{reference}-{DEBTOR}-{'0' * 16}",
             sandbox=sandbox,
+            stopped=stopped,
         )
         return await self.provider.send(
             self.client, account or self.account(), a_mail(to, **words), sending

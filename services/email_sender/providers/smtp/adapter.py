@@ -9,7 +9,7 @@ try safe. Bounces, complaints and replies come back by mail (`services.email_sen
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -80,7 +80,7 @@ class Smtp:
         except MimeError as error:
             return _refused(ErrorKind.ACCOUNT_SETTINGS, f"settings: {error}")
         seconds_max = _seconds(client)
-        call = Call(await self._pools.of(relay), mail, seconds_max)
+        call = Call(await self._pools.of(relay), mail, sending.stopped, seconds_max)
         try:
             async with asyncio.timeout(seconds_max):
                 return await call.make()
@@ -111,9 +111,12 @@ class Smtp:
 class Call:
     """One mail on its way; `written` says that the server may have all of it."""
 
-    def __init__(self, pool: RelayPool, mail: Mail, seconds_max: float) -> None:
+    def __init__(
+        self, pool: RelayPool, mail: Mail, stopped: Callable[[], bool], seconds_max: float
+    ) -> None:
         self._pool = pool
         self._mail = mail
+        self._stopped = stopped
         self._seconds_max = seconds_max
         self.written = False
 
@@ -123,7 +126,12 @@ class Call:
             lent = await self._pool.take(self._seconds_max)
             result: SendResult | None = None
             try:
-                result = await self._converse(lent.client)
+                # A hold may have come while this mail waited for a connection: claimed anew, it
+                # will be found.
+                if self._stopped():
+                    result = _refused(ErrorKind.NOT_STARTED, "stopped")
+                else:
+                    result = await self._converse(lent.client)
             except aiosmtplib.SMTPServerDisconnected:
                 if self.written or lent.fresh:
                     raise

@@ -20,7 +20,7 @@ from shared.sender.errors import ErrorKind, SendError
 IDLE_SECONDS_MAX = 15.0  # servers wait for minutes by the book, for tens of seconds in practice
 REST_SECONDS_MAX = 1.0  # after a longer rest a connection is asked whether it is still there
 MAILS_PER_CONNECTION_MAX = 100  # what common relays allow
-WAIT_SECONDS_MAX = 1.0  # for a free connection; then the call was never begun
+WAIT_SECONDS_MAX = 5.0  # for a free connection; then the call was never begun
 RSET_SECONDS_MAX = 2.0  # a server that takes longer is left for another connection
 QUIT_SECONDS_MAX = 1.0
 POOLS_MAX = 1_000  # relays with settings of their own in one process; idle ones are dropped first
