@@ -41,7 +41,7 @@ def export(
         span.status.message = "unknown_timeout"
     for _ in range(links):
         span.links.add(trace_id=bytes(16), span_id=bytes(8))
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def test_a_trace_is_told_as_it_was_sent() -> None:
