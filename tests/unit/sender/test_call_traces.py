@@ -1,4 +1,4 @@
-"""Provider calls in traces: sampled ones carry the trace, failures are told, others cost nothing."""
+"""Provider calls in traces: sampled ones carry the trace, failures are told, others are free."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
