@@ -145,7 +145,7 @@ def test_a_killed_process_comes_back_on_its_port(stack: Stack, service: str) -> 
 
 
 def test_up_says_where_everything_is_and_ctrl_c_leaves_nothing_behind() -> None:
-    names = (*SERVICES, SANDBOX)
+    names = (*SERVICES, SANDBOX, "view")
     ports = {f"{name.upper()}_PORT": str(free_port()) for name in names}
     mail = {f"{MAIL.upper()}_PORT": str(free_port())}
     environment = {key: os.environ[key] for key in os.environ if not key.endswith("_BOOTSTRAP")}
