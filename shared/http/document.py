@@ -165,9 +165,10 @@ def _add(document: Schema, route: _Route) -> None:
         for status in _statuses(route, found):
             answers.setdefault(str(status), problem(status))
         found["responses"] = dict(sorted(answers.items()))
-        _summarise(found)
+        if not route.raw:
+            _summarise(found)
         for each in found.get("parameters", ()):
-            each["schema"] = _not_null(each.get("schema", {}))
+            each["schema"] = _bare(each.get("schema", {}))
 
 
 def _raw(route: _Route, method: str) -> Schema:
@@ -211,13 +212,15 @@ def _summarise(operation: Schema) -> None:
         operation.pop("description", None)
 
 
-def _not_null(schema: Schema) -> Schema:
-    """Return a parameter's schema without null: what is left out is not sent."""
-    kinds: list[Schema] = schema.get("anyOf", [])
+def _bare(schema: Schema) -> Schema:
+    """Return a parameter's schema without null (what is left out is not sent) and repetitions."""
+    told = {name: each for name, each in schema.items() if name not in ("title", "description")}
+    kinds: list[Schema] = told.get("anyOf", [])
     left = [each for each in kinds if each.get("type") != "null"]
     if len(left) == len(kinds) or len(left) != 1:
-        return schema
-    return {name: each for name, each in schema.items() if name != "anyOf"} | left[0]
+        return told
+    del told["anyOf"]
+    return told | left[0]
 
 
 def _server(port: int) -> Schema:
