@@ -84,7 +84,7 @@ async def test_replicas_that_start_together_migrate_in_turn(
     url = fresh_database.url("scheduler")
     program = (
         "import pathlib, sys; from shared.postgres import migrate; "
-        "migrate._folder = lambda _: pathlib.Path(sys.argv[1]); "
+        "migrate._folders = lambda _: [pathlib.Path(sys.argv[1])]; "
         "print(migrate.upgrade('scheduler', sys.argv[2]))"
     )
     replicas = [
