@@ -187,7 +187,7 @@ async def relay(sandbox: Sandbox) -> AsyncIterator[Relay]:
     server = await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0)
     sandbox.control("DELETE", "/sandbox/faults")
     sandbox.control("POST", "/sandbox/behaviour", {"preset": "silent", "callback_retry_ms": [20]})
-    async with new_client(4, 2.0, READ_SECONDS) as client:
+    async with new_client(4, 1.0, READ_SECONDS) as client:
         made = Relay(sandbox, client, mailbox)
         await made.register(inbound=f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
         yield made
