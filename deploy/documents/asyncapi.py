@@ -18,9 +18,8 @@ from shared.events.hold import HOLD_TYPES
 from shared.events.schemas import open_objects
 from shared.events.states import STATE_AFTER
 from shared.events.topics import RETENTION_DAYS, TASKS_BY_CHANNEL, TOPICS, Topic
-from shared.http.operations import Schema
+from shared.http.operations import SCHEMAS, Schema, components
 
-SCHEMAS = "#/components/schemas/"
 DAY_MS = 24 * 3_600 * 1_000
 BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
 EXPIRES = frozenset({"contact.task.v1", "contact.close_requested.v1"})
@@ -269,7 +268,7 @@ def _schemas() -> Schema:
     shapes = {shape for topic in TOPICS for shape in types_of(topic).values()}
     shapes |= set(CONFIG_KINDS.values())
     ordered = sorted(shapes, key=lambda shape: shape.__name__)
-    _, found = msgspec.json.schema_components(ordered, ref_template=SCHEMAS + "{name}")
+    found = components(ordered)
     open_objects(found)
     found |= {"CloudEventHeaders": HEADERS, "DeadLetterHeaders": LETTER_HEADERS}
     return dict(sorted(found.items()))

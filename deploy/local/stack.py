@@ -9,7 +9,6 @@ Stopping goes the other way round.
 """
 
 import asyncio
-import os
 import secrets
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from deploy.local import databases, ground, keys, places, servers
+from deploy.local import commands, databases, ground, keys, places, servers
 from deploy.local.databases import Database
 from deploy.local.errors import CannotRun
 from deploy.local.kafka import Kafka
@@ -38,17 +37,12 @@ SERVICES = ("scheduler", "contact_ledger", "sms_sender", "email_sender", "whatsa
 MAIL = "email_sender_mail"  # name of the port where mails come in: bounces, replies
 SANDBOX = "sandbox"
 PARTITIONS = 2  # on one machine a small batch costs more than a small number of partitions
-SESSION_TIMEOUT_MS = 6_000  # a dead consumer's work moves on after this
 KEYS_FILE = ROOT / ".regua" / "keys.json"
 READY_SECONDS_MAX = 60.0
 MIGRATIONS_MAX = 2  # at once: as many as the smallest machine has cores
 COMMAND_SECONDS_MAX = 120.0  # one migration or the first key, on a loaded machine
 STOP_SECONDS_MAX = 35.0  # above DRAIN_SECONDS_MAX of the services
 WATCH_SECONDS = 0.5
-INHERITED = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR",
-    "LOG_LEVEL", "OTLP_ENDPOINT", "TRACE_SAMPLE_RATIO",
-)  # fmt: skip
 
 
 T = TypeVar("T")
@@ -178,7 +172,9 @@ class Stack:
         self._port(name)
         process = Process(
             name,
-            self._arguments(service, name),
+            commands.serving(service)
+            if service != SANDBOX
+            else commands.sandbox(self.ports[name], self.options.seed, self.folder),
             log=self.folder / f"{name}.log",
             env=self.environment(service, name),
         )
@@ -237,37 +233,22 @@ class Stack:
 
     def environment(self, service: str, name: str) -> dict[str, str]:
         """Every variable that a process of this service is given."""
-        inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
         given = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | keys.environment(
             service, self.keys
         )
         if service == SANDBOX:
             given |= {"CLOCK_URL": f"{self.url('scheduler')}/v1/clock", "CLOCK_KEY": self.admin_key}
         else:
-            given |= self._service_environment(service, name)
-        return inherited | given | dict(self.options.environment.get(service, {}))
-
-    def _service_environment(self, service: str, name: str) -> dict[str, str]:
-        port = self.ports.get(name, 0)
-        given = {"MAIL_PORT": str(self._port(MAIL))} if name == "email_sender" else {}
-        return given | {
-            "MODE": self.options.mode,
-            "POSTGRES_URL": self.database.url(service),
-            "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
-            "KAFKA_PARTITIONS": str(self.options.partitions),
-            "KAFKA_REPLICATION": "1",
-            "KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
-            "HTTP_HOST": LOOPBACK,
-            "HTTP_PORT": str(port),
-            "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
-        }
-
-    def _arguments(self, service: str, name: str) -> list[str]:
-        if service != SANDBOX:
-            return [sys.executable, "-m", f"services.{service}", "serve"]
-        options = ["--port", str(self.ports[name]), "--seed", self.options.seed]
-        truth = ["--truth-file", str(self.folder / "truth.ndjson")]
-        return [sys.executable, "-m", "deploy.sandbox", "serve", *options, *truth]
+            given |= commands.environment(
+                service,
+                mode=self.options.mode,
+                postgres_url=self.database.url(service),
+                kafka_bootstrap=self.kafka.bootstrap,
+                partitions=self.options.partitions,
+                port=self.ports.get(name, 0),
+                mail_port=self._port(MAIL) if name == "email_sender" else 0,
+            )
+        return commands.inherited() | given | dict(self.options.environment.get(service, {}))
 
     def _port(self, name: str) -> int:
         """The port of this name: given, or a free one found at the first question."""

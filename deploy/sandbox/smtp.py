@@ -24,6 +24,7 @@ from deploy.sandbox.webhooks import Delivery, Fate
 from deploy.sandbox.wire import Answer, Request
 
 AWAY_SHARE = 0.03  # of delivered mails that an answering machine answers
+OPT_OUT = "opt_out_keyword"  # an opt-out without a word of the person's own
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
@@ -115,7 +116,7 @@ class Smtp:
             return
         ways = ("one_click", "complaint", "unsubscribe_mail")
         way = intent or ""
-        if way == "opt_out_keyword":  # what programs offer for it, each in its turn
+        if way == OPT_OUT:  # what programs offer for it, each in its turn
             way = ways[int(draw(mail.sid) * len(ways)) % len(ways)]
         if way == "one_click" and mail.unsubscribe_url:
             self._one_click(mail)
@@ -123,7 +124,7 @@ class Smtp:
             self._letter(mail, "inbound", reports.complaint(mail), _nobody, way)
         elif way == "unsubscribe_mail" and mail.unsubscribe_to:
             content = reports.unsubscribe(mail)
-            self._letter(mail, "inbound", content, _nobody, way, to=mail.unsubscribe_to)
+            self._letter(mail, "inbound", content, _nobody, OPT_OUT, to=mail.unsubscribe_to)
         elif way == "away":
             self._letter(mail, "inbound", reports.away(mail, _language(mail)), _nobody, way)
         else:
@@ -131,7 +132,7 @@ class Smtp:
 
     def _one_click(self, mail: Mail) -> None:
         entry = self._parts.witness.entry("inbound", PROVIDER, mail)
-        entry.reply = "one_click"
+        entry.reply = OPT_OUT
         head = (
             b"Content-Type: application/x-www-form-urlencoded\r\n"
             b"Content-Length: %d\r\n\r\n" % len(ONE_CLICK)

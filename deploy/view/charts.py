@@ -132,12 +132,12 @@ class Sample(NamedTuple):
 
 
 class Line:
-    """The points of one line; None is a gap."""
+    """The points of one line; None is a gap. It was nothing at the look before its first."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_at: float | None) -> None:
         self.points: deque[tuple[float, float | None]] = deque(maxlen=POINTS_MAX)
         self.before: dict[str, float] = {}
-        self.before_at: float | None = None
+        self.before_at = before_at
 
 
 class Drawing:
@@ -146,6 +146,7 @@ class Drawing:
     def __init__(self, chart: Chart) -> None:
         self.chart = chart
         self._lines: dict[str, Line] = {}
+        self._looked_at: float | None = None
 
     def add(self, samples: Iterable[Sample], now: float) -> None:
         """Take one look's samples of the chart's metric; `now` is seconds since the epoch."""
@@ -164,11 +165,13 @@ class Drawing:
         for key, parts in levels.items():
             line = self._lines.get(key)
             if line is None:
-                if len(self._lines) >= LINES_MAX:
+                # Every process has every metric; a line begins when there is something to see.
+                if len(self._lines) >= LINES_MAX or not any(parts.values()):
                     continue
-                line = self._lines[key] = Line()
+                line = self._lines[key] = Line(self._looked_at)
             line.points.append((round(now, 1), self._value(line, parts, now)))
             line.before, line.before_at = parts, now
+        self._looked_at = now
 
     def as_json(self) -> dict[str, object]:
         """Return the chart as the page draws it."""

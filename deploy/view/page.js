@@ -8,7 +8,6 @@ const CHARTS_MS = 3000;
 const WIDTH = 320, HEIGHT = 96;
 const SVG = "http://www.w3.org/2000/svg";
 const services = new Map();
-let shown = "";
 
 const at = (id) => document.getElementById(id);
 const colour = (number) => COLOURS[number % COLOURS.length];
@@ -32,7 +31,8 @@ function took(us) {
 }
 
 function clock(us) {
-  return new Date(us / 1000).toLocaleTimeString([], { hour12: false, fractionalSecondDigits: 3 });
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
+  return new Date(us / 1000).toLocaleTimeString([], { ...parts, hourCycle: "h23" });
 }
 
 function amount(value, unit) {
@@ -80,7 +80,7 @@ function traceRow(trace) {
 }
 
 async function showTrace(traceId) {
-  shown = traceId;
+  history.replaceState(null, "", `#${traceId}`); // a link to this trace, while it is kept
   const { spans } = await ask(`api/traces/${traceId}`);
   at("trace").hidden = !spans.length;
   if (!spans.length) return;
@@ -163,7 +163,8 @@ async function drawCharts() {
 function chartOf(chart) {
   const figure = make("figure");
   const caption = make("figcaption", chart.title);
-  caption.append(make("small", chart.how));
+  const top = Math.max(0, ...chart.lines.flatMap((line) => line.points.map((each) => each[1] ?? 0)));
+  caption.append(make("small", `${chart.how}, top ${amount(top, chart.unit)}`));
   figure.append(caption, drawing(chart), legend(chart));
   return figure;
 }
@@ -229,4 +230,5 @@ async function again(work, pause) {
 at("filter").addEventListener("input", () => listTraces());
 at("filter").addEventListener("submit", (event) => event.preventDefault());
 again(listTraces, TRACES_MS);
+if (/^#[0-9a-f]{32}$/.test(location.hash)) showTrace(location.hash.slice(1));
 again(drawCharts, CHARTS_MS);

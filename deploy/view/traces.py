@@ -18,6 +18,7 @@ SPANS_MAX = 50_000  # some 50 MB
 SPANS_OF_A_TRACE_MAX = 500
 LINKS_SHOWN_MAX = 16
 LISTED_MAX = 100
+LOOKS_MAX = 200  # traces of one answered GET: clocks and progress are asked many times a second
 TEXT_CHARS_MAX = 200
 MICROSECOND_NS = 1_000
 
@@ -60,6 +61,7 @@ class Traces:
 
     def __init__(self) -> None:
         self._traces: OrderedDict[str, list[Span]] = OrderedDict()
+        self._looks: OrderedDict[str, Span] = OrderedDict()
         self.spans = 0
         self.dropped = 0
 
@@ -96,6 +98,16 @@ class Traces:
         return sorted(self._traces.get(trace_id, []), key=lambda span: span.began_us)
 
     def _keep(self, span: Span) -> None:
+        if span.trace_id not in self._traces:
+            first = self._looks.pop(span.trace_id, None)
+            if first is None and _is_look(span):
+                self._looks[span.trace_id] = span
+                if len(self._looks) > LOOKS_MAX:
+                    self._looks.popitem(last=False)
+                return
+            if first is not None:
+                self._traces[span.trace_id] = [first]
+                self.spans += 1
         spans = self._traces.setdefault(span.trace_id, [])
         self._traces.move_to_end(span.trace_id)
         if len(spans) >= SPANS_OF_A_TRACE_MAX:
@@ -154,6 +166,11 @@ def _names(spans: Iterable[Span], wanted: str) -> bool:
     return any(
         str(span.attributes.get("regua.contact_id", "")).startswith(wanted) for span in spans
     )
+
+
+def _is_look(span: Span) -> bool:
+    """Say whether it is a GET that went well: nobody looks for it, and it would push out others."""
+    return span.name.startswith("GET ") and span.kind == "server" and not span.error
 
 
 def _summary(trace_id: str, spans: list[Span]) -> Summary:

@@ -8,6 +8,7 @@ is about.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 
 import msgspec
 
@@ -55,18 +56,22 @@ class Addressees:
             return None
         return Addressee(account=accounts[0], address=f"{local}@{domain}", sealed=False)
 
-    def proved(self, content: bytes) -> Addressee | None:
-        """Return whom a mail is for by a genuine reference somewhere in it, e.g. in References."""
-        self._refresh()
+    def proved(self, address: str, content: bytes) -> Addressee | None:
+        """Return whom a mail is for by a genuine reference somewhere in it, e.g. in References.
+
+        Only references of the accounts that the address belongs to are tried: it is work that a
+        stranger can ask for.
+        """
+        domain = address.lower().rpartition("@")[2]
+        accounts = self._by_address.get(address.lower(), ()), self._by_domain.get(domain, ())
         seen = dict.fromkeys(
             match.group().lower() for match in REFERENCE.finditer(content.decode("latin-1"))
         )
         for reference in list(seen)[:REFERENCES_MAX]:
-            for domain, accounts in self._by_domain.items():
-                account = self._sealer(accounts, reference)
-                if account is not None:
-                    address = f"{REPLY}-{reference}@{domain}"
-                    return Addressee(account=account, address=address, sealed=True)
+            account = self._sealer(chain(*accounts), reference)
+            if account is not None:
+                own = f"{REPLY}-{reference}@{_own_domain(account.settings)}"
+                return Addressee(account=account, address=own, sealed=True)
         return None
 
     def _sealer(self, accounts: Iterable[Account], reference: str) -> Account | None:
@@ -89,8 +94,12 @@ class Addressees:
             account = Account(
                 tenant_id=entry.tenant_id, account_id=entry.id, settings=settings, credentials={}
             )
-            domain = settings.options.get("bounce_domain") or settings.sender.rpartition("@")[2]
-            by_domain[domain.lower()].append(account)
+            by_domain[_own_domain(settings)].append(account)
             for address in {settings.sender, settings.options.get("reply_to", settings.sender)}:
                 by_address[address.lower()].append(account)
         self._by_domain, self._by_address = dict(by_domain), dict(by_address)
+
+
+def _own_domain(settings: SenderAccount) -> str:
+    domain = settings.options.get("bounce_domain") or settings.sender.rpartition("@")[2]
+    return domain.lower()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from email.message import Message
 
-from services.email_sender.providers.smtp_codes import kind_of_status
+from services.email_sender.statuses import kind_of_status
 from shared.events.states import ContactState
 from shared.sender.errors import ErrorKind
 from shared.sender.provider import StatusReceipt

@@ -31,9 +31,11 @@ from shared.sender.provider import (
 ONE_CLICK = b"One-Click "
 MAIL = b"Return-Path: <"
 SUBJECT_CHARS_MAX = 500
+PARTS_MAX = 100  # reading takes time with the square of how deep they are nested
 # A reference as `Callbacks.reference` makes it; mail systems may change its case, nothing else.
 REFERENCE = re.compile(r"[0-9a-f]{32}-[0-9]{1,2}-[0-9]{8}-[0-9a-f]{16}", re.IGNORECASE)
 _OWN = re.compile(rf"([{BOUNCE}{REPLY}{UNSUBSCRIBE}])-({REFERENCE.pattern})", re.IGNORECASE)
+_PARTS = re.compile(rb"content-type", re.IGNORECASE)
 _AWAY = re.compile(
     r"\s*(?:out of (?:the )?office|automatic reply|auto(?:matic)?[- ]?(?:reply|response)"
     r"|resposta autom|respuesta autom|fora do escrit|ausência|ausencia|fuera de la oficina)",
@@ -69,6 +71,9 @@ def read_own(body: bytes) -> Sequence[WebhookEvent] | None:
         return (_one_click(body.removeprefix(ONE_CLICK).decode("ascii", "replace")),)
     if not body.startswith(MAIL):
         return None
+    if len(_PARTS.findall(body)) > PARTS_MAX:
+        msg = f"a mail of more than {PARTS_MAX} parts"
+        raise UnreadableWebhookError(msg)
     try:
         return _read_mail(BytesParser(policy=compat32).parsebytes(body))
     except Exception as error:  # noqa: BLE001 - the parser has faults of its own with hostile mail

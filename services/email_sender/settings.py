@@ -20,5 +20,8 @@ class EmailSenderSettings(SenderSettings):
     )
     mail_port: int = Field(8025, ge=0, le=65_535, description="port of it; 0 takes no mail in")
     mail_connections_max: int = Field(
-        100, ge=1, le=2_000, description="SMTP connections taken in at once"
+        20,
+        ge=1,
+        le=2_000,
+        description="SMTP connections taken in at once; a mail may take 10 MiB of memory",
     )

@@ -16,6 +16,7 @@ from services.scheduler.api import clock as clock_api
 from services.scheduler.api import configuration as configuration_api
 from services.scheduler.api import explain as explain_api
 from services.scheduler.api import holds as holds_api
+from services.scheduler.api import keys as keys_api
 from services.scheduler.api import work_items as work_items_api
 from services.scheduler.api.about import ABOUT
 from services.scheduler.api.events import EventsDoor
@@ -117,6 +118,7 @@ class Scheduler:
             *self.events.routes(),
             holds_api.create_router(self.pool, self.holds, address_key=self.address_key),
             configuration_api.create_router(self.pool, self.configuration),
+            keys_api.create_router(self.pool, self.configuration),
             work_items_api.create_router(self.pool, WorkItems(self.pool, wake=self.wake)),
             clock_api.create_router(self.pool, self.clock, sandbox=self.sandbox),
             explain_api.create_router(

@@ -21,6 +21,7 @@ from services.scheduler.policy.gate import gate
 from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import AddressSubjectOf, RulebookOf
 from services.scheduler.store import contacts
+from services.scheduler.store.postponed import Postponed, postpone_contacts
 from services.scheduler.working_set import WorkingSet
 from shared.events.contact import CloseRequested, ContactTask, Permit, Reason
 from shared.events.envelope import Envelope, encode
@@ -43,7 +44,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.handed: list[Handed] = []
-        self.postponed: list[contacts.Postponed] = []
+        self.postponed: list[Postponed] = []
         self.again: list[tuple[str, Envelope]] = []
         self.touched: set[UUID] = set()
         self.dropped: set[UUID] = set()
@@ -53,7 +54,7 @@ class _Page:
         if self.handed:
             await contacts.dispatch_contacts(ws.conn, self.handed)
         if self.postponed:
-            await contacts.postpone_contacts(ws.conn, self.postponed)
+            await postpone_contacts(ws.conn, self.postponed)
         if self.again:
             await outbox.append(ws.conn, self.again)
 
@@ -148,9 +149,7 @@ class Dispatch:
         elif isinstance(verdict, Defer):
             progress.deferred(state, contact.contact_id, verdict, ws.law)
             ws.tally.deferred(verdict.reasons)
-            page.postponed.append(
-                contacts.Postponed(contact.contact_id, verdict.until, held=verdict.held)
-            )
+            page.postponed.append(Postponed(contact.contact_id, verdict.until, held=verdict.held))
             fact = ws.decided(state, contact.contact_id, verdict.reasons, until=verdict.until)
             ws.out.state_fact(state, "contact.deferred.v1", fact)
         else:
@@ -228,17 +227,13 @@ def _hand_over(
 def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
     """Hand over again what a sender returned; ask to close what outlived its window."""
     if contact.task is None or contact.state >= ContactState.UNKNOWN:
-        page.postponed.append(
-            contacts.Postponed(contact.contact_id, None, closings=contact.closings)
-        )
+        page.postponed.append(Postponed(contact.contact_id, None, closings=contact.closings))
         return
     task = msgspec.json.decode(contact.task, type=ContactTask)
     if contact.again and ws.law < contact.not_after:
         page.again.append((TASKS_BY_CHANNEL[task.channel].name, _envelope(ws, task, contact)))
         wake = contact.not_after + CLOSE_AFTER_WINDOW
-        page.postponed.append(
-            contacts.Postponed(contact.contact_id, wake, closings=contact.closings)
-        )
+        page.postponed.append(Postponed(contact.contact_id, wake, closings=contact.closings))
         return
     request = CloseRequested(
         contact_id=task.contact_id,
@@ -255,7 +250,7 @@ def _chase(ws: WorkingSet, contact: contacts.DueContact, page: _Page) -> None:
     )
     wake = ws.law + CLOSE_AGAIN_AFTER
     closings = contact.closings + 1
-    page.postponed.append(contacts.Postponed(contact.contact_id, wake, closings=closings))
+    page.postponed.append(Postponed(contact.contact_id, wake, closings=closings))
 
 
 def _envelope(ws: WorkingSet, task: ContactTask, contact: contacts.DueContact) -> Envelope:

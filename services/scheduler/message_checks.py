@@ -15,6 +15,7 @@ from services.scheduler.field_checks import (
     check_text,
     wrong,
 )
+from services.scheduler.intake.addresses import email
 from services.scheduler.template_words import check_words
 from shared.events.configuration import SenderAccount, Template, is_public
 
@@ -114,14 +115,10 @@ def check_account(body: SenderAccount, *, sandbox: bool) -> None:
     check_one_of(body.channel, CHANNELS, "channel")
     check_text(body.provider, "provider", 50)
     check_line(body.sender, "sender", 254)
+    if body.channel == "email":
+        email(body.sender, field="sender")
     _check_limits(body)
-    for name, reference in body.credentials.items():
-        if not is_public(name) and not _REFERENCE.fullmatch(reference):
-            raise wrong(
-                f"credentials.{name}",
-                "not a reference to a secret",
-                "send env:NAME or file:/path; secrets themselves are never stored",
-            )
+    _check_credentials(body.credentials)
     if body.base_url is not None:
         _check_address(body.base_url, body.channel, sandbox=sandbox)
     for number, role in enumerate(body.roles):
@@ -132,6 +129,16 @@ def check_account(body: SenderAccount, *, sandbox: bool) -> None:
         if not _NAME.fullmatch(name):
             raise wrong("options", "not the name of an option", "e.g. reply_to")
         check_line(value, f"options.{name}", OPTION_CHARS_MAX)
+
+
+def _check_credentials(credentials: Mapping[str, str]) -> None:
+    for name, reference in credentials.items():
+        if not is_public(name) and not _REFERENCE.fullmatch(reference):
+            raise wrong(
+                f"credentials.{name}",
+                "not a reference to a secret",
+                "send env:NAME or file:/path; secrets themselves are never stored",
+            )
 
 
 def _check_limits(body: SenderAccount) -> None:

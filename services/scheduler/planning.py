@@ -18,7 +18,7 @@ from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.fold import fold
 from services.scheduler.policy.reach import TELLING, holds_after
 from services.scheduler.policy.state import DebtorState
-from services.scheduler.store import contacts
+from services.scheduler.store.postponed import Postponed, postpone_contacts
 from services.scheduler.working_set import WorkingSet
 from shared.events.contact import (
     CONTACT_FACT_TYPES,
@@ -77,7 +77,7 @@ async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Di
     """Fold the events, decide once for every debtor they touched, hand over what is due, save."""
     touched = dict.fromkeys(item.debtor_id for item in incoming)
     await ws.load(touched)
-    handed_back: list[contacts.Postponed] = []
+    handed_back: list[Postponed] = []
     for item in incoming:
         if item.envelope.type == "contact.deferred.v1":
             handed_back.append(_handed_back(item.event, ws.law))
@@ -92,7 +92,7 @@ async def plan_events(ws: WorkingSet, incoming: Sequence[Incoming], dispatch: Di
     await dispatch.at_once(ws)
     await ws.save(touched)
     if handed_back:
-        await contacts.postpone_contacts(ws.conn, handed_back)
+        await postpone_contacts(ws.conn, handed_back)
 
 
 async def plan_due(ws: WorkingSet, debtor_ids: Iterable[UUID], dispatch: Dispatch) -> None:
@@ -179,7 +179,7 @@ def _request_close(ws: WorkingSet, state: DebtorState, contact_id: UUID) -> None
     ws.out.hand_over(state, record.channel, "contact.close_requested.v1", request)
 
 
-def _handed_back(event: msgspec.Struct, now: datetime) -> contacts.Postponed:
+def _handed_back(event: msgspec.Struct, now: datetime) -> Postponed:
     """A sender returned the contact unspent: same permit, handed over again at `until`."""
     assert isinstance(event, ContactDecided)  # noqa: S101 - `read` decoded it by this type
-    return contacts.Postponed(event.contact_id, event.until or now, again=True)
+    return Postponed(event.contact_id, event.until or now, again=True)

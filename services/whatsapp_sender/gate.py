@@ -6,6 +6,8 @@ collector's portfolio is closed until somebody has recorded the written attestat
 says so first, and this process asks again, because it is the last one before the provider.
 """
 
+import phonenumbers
+
 from shared.events.configuration import Portfolio, SenderAccount
 from shared.events.contact import ContactTask
 
@@ -29,4 +31,8 @@ def forbidden(task: ContactTask, portfolio: Portfolio, account: SenderAccount) -
 
 def _country(task: ContactTask, portfolio: Portfolio) -> str:
     """Return the country whose rule counts: that of the number, where it tells."""
-    return UNITED_STATES if task.address.startswith("+1") else portfolio.country
+    try:
+        number = phonenumbers.parse(task.address)
+    except phonenumbers.NumberParseException:
+        return portfolio.country
+    return phonenumbers.region_code_for_number(number) or portfolio.country

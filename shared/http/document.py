@@ -16,7 +16,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from shared.http.edge import RawRoute
-from shared.http.operations import SCHEMAS, Schema, Shape, named_in, problem, shapes_in
+from shared.http.operations import Schema, Shape, components, named_in, problem, shapes_in
 from shared.http.problems import MEDIA_TYPE, TYPE_PREFIX, FieldError
 
 LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
@@ -165,9 +165,10 @@ def _add(document: Schema, route: _Route) -> None:
         for status in _statuses(route, found):
             answers.setdefault(str(status), problem(status))
         found["responses"] = dict(sorted(answers.items()))
-        _summarise(found)
+        if not route.raw:
+            _summarise(found)
         for each in found.get("parameters", ()):
-            each["schema"] = _not_null(each.get("schema", {}))
+            each["schema"] = _bare(each.get("schema", {}))
 
 
 def _raw(route: _Route, method: str) -> Schema:
@@ -211,13 +212,15 @@ def _summarise(operation: Schema) -> None:
         operation.pop("description", None)
 
 
-def _not_null(schema: Schema) -> Schema:
-    """Return a parameter's schema without null: what is left out is not sent."""
-    kinds: list[Schema] = schema.get("anyOf", [])
+def _bare(schema: Schema) -> Schema:
+    """Return a parameter's schema without null (what is left out is not sent) and repetitions."""
+    told = {name: each for name, each in schema.items() if name not in ("title", "description")}
+    kinds: list[Schema] = told.get("anyOf", [])
     left = [each for each in kinds if each.get("type") != "null"]
     if len(left) == len(kinds) or len(left) != 1:
-        return schema
-    return {name: each for name, each in schema.items() if name != "anyOf"} | left[0]
+        return told
+    del told["anyOf"]
+    return told | left[0]
 
 
 def _server(port: int) -> Schema:
@@ -240,27 +243,14 @@ def _components(document: Schema, routes: Sequence[_Route]) -> Schema:
         if name not in FRAMEWORKS_OWN
     }
     shapes = {kind for each in routes for kind in shapes_in(each.operation)}
-    schemas |= _schemas({ProblemDetails} | shapes)
+    kinds = sorted({ProblemDetails} | shapes, key=lambda kind: kind.__name__)
+    schemas |= components(kinds)
     schemas |= {each.name: each.schema for route in routes for each in named_in(route.operation)}
     return {
         "schemas": dict(sorted(schemas.items())),
         "responses": {f"Problem{status}": _refusal(status) for status in REFUSALS},
         "securitySchemes": SECURITY_SCHEMES,
     }
-
-
-def _schemas(shapes: set[type[msgspec.Struct]]) -> Schema:
-    """Return the schemas of these structs and of all that they hold, by name.
-
-    Two structs of one name would share a schema: refused, so that somebody renames one.
-    """
-    kinds = sorted(shapes, key=lambda kind: kind.__name__)
-    references, found = msgspec.json.schema_components(kinds, ref_template=SCHEMAS + "{name}")
-    for kind, reference in zip(kinds, references, strict=True):
-        if reference != Shape(kind):
-            msg = f"two types of the document are called {kind.__name__}; rename one"
-            raise ValueError(msg)
-    return dict(found)
 
 
 def _refusal(status: int) -> Schema:

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from shared.events.schemas import straighten
+
 JSON = "application/json"
 SCHEMAS = "#/components/schemas/"
 RESPONSES = "#/components/responses/"
@@ -82,11 +84,23 @@ def schema_of(told: type[msgspec.Struct] | Schema) -> Schema:
     return told if isinstance(told, dict) else Shape(told)
 
 
+def components(kinds: Sequence[type[msgspec.Struct]]) -> dict[str, Schema]:
+    """Return the schemas of these structs and of all that they hold, by name.
+
+    Two structs of one name would share a schema: refused, so that somebody renames one.
+    """
+    references, found = msgspec.json.schema_components(kinds, ref_template=SCHEMAS + "{name}")
+    for kind, reference in zip(kinds, references, strict=True):
+        if reference != Shape(kind):
+            msg = f"two types of the document are called {kind.__name__}; rename one"
+            raise ValueError(msg)
+    straighten(found)
+    return dict(found)
+
+
 def inlined(kind: type[msgspec.Struct]) -> Schema:
     """Return the schema of a struct itself, to stand inside another type's (`msgspec.Meta`)."""
-    _, found = msgspec.json.schema_components([kind], ref_template="{name}")
-    schema: Schema = found[kind.__name__]
-    return schema
+    return components([kind])[kind.__name__]
 
 
 def media(

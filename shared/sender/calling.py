@@ -98,7 +98,7 @@ class Caller:
     def _stopped(self, call: Call) -> Ended | SendResult | None:
         task = call.candidate.work.task
         law = self._clock.law_now()
-        hold = self._holds.stopping(task, law)
+        hold = self._hold_on(call)
         if hold is not None:
             return Ended(state=State.CANCELLED, reason=held(hold))
         if not task.permit.not_before <= law < task.permit.not_after - self._call_budget:
@@ -106,6 +106,9 @@ class Caller:
         if time.monotonic() - call.claimed_at > START_SECONDS_MAX:
             return Refused(error=SendError(kind=ErrorKind.NOT_STARTED))
         return None
+
+    def _hold_on(self, call: Call) -> Hold | None:
+        return self._holds.stopping(call.candidate.work.task, self._clock.law_now())
 
     async def _send(self, call: Call, client: aiohttp.ClientSession) -> SendResult:
         """Make the call through `client`; whatever is raised proves something about it."""
@@ -123,6 +126,7 @@ class Caller:
             reference=self._callbacks.reference(call.attempt),
             unsubscribe_url=self._callbacks.unsubscribe_url(call.attempt),
             sandbox=self._clock.sandbox,
+            stopped=lambda: self._hold_on(call) is not None,
         )
         began = time.monotonic()
         try:

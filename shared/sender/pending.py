@@ -10,7 +10,7 @@ import msgspec
 
 from shared.sender.facts import Fact
 from shared.sender.memory import Named
-from shared.sender.store.receipts import StoredAttempt
+from shared.sender.store.receipts import RawReceipt, StoredAttempt
 from shared.sender.webhooks import Arrived
 
 UNFINISHED = "unfinished"
@@ -38,3 +38,9 @@ class Reading:
         self.facts: list[Fact] = []
         self.named: list[Named] = []
         self.marks: dict[UUID, str] = {}
+
+
+def belongs(stored: StoredAttempt, raw: RawReceipt) -> bool:
+    """Say whether a webhook may speak about an attempt: same tenant, same provider."""
+    attempt = stored.attempt
+    return attempt.tenant_id == raw.tenant_id and attempt.provider == raw.provider

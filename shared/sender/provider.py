@@ -5,7 +5,7 @@ In: a composed message (`M`) and the account it goes out on. Out: `Accepted`, `R
 client it is given and knows nothing of Kafka, PostgreSQL, holds or retries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -50,6 +50,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     __str__ = __repr__
 
 
+def _never() -> bool:
+    return False
+
+
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances of one call: where receipts go, and until when the message may live.
 
@@ -57,6 +61,8 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     taking a URL: up to 90 letters, digits and hyphens, nothing personal (`Callbacks.reference`).
     `unsubscribe_url` is where a POST by the recipient's mail program opts out of the channel;
     `sandbox` says that the provider is one of this machine and need not show a certificate.
+    `stopped` says whether a hold has come since the call was allowed: an adapter that waits before
+    it hands anything over (for a connection of a bounded pool) asks once more.
     """
 
     callback_url: str
@@ -64,6 +70,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     unsubscribe_url: str = ""
     sandbox: bool = False
+    stopped: Callable[[], bool] = _never
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

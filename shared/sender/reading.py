@@ -17,7 +17,7 @@ from shared.sender.callbacks import Callbacks
 from shared.sender.calling import Call
 from shared.sender.facts import Facts
 from shared.sender.memory import Named
-from shared.sender.pending import UNFINISHED, Key, Pending, Place, Reading
+from shared.sender.pending import UNFINISHED, Key, Pending, Place, Reading, belongs
 from shared.sender.people import People
 from shared.sender.provider import Notice, StatusReceipt
 from shared.sender.reply_reading import ReplyReader
@@ -116,7 +116,7 @@ class Reader:
         reading: Reading,
     ) -> None:
         raw = pending.arrived.raw
-        if stored is None or not _belongs(stored, raw):
+        if stored is None or not belongs(stored, raw):
             reading.marks.setdefault(raw.receipt_id, "unmatched")
             return
         attempt = stored.attempt
@@ -201,12 +201,6 @@ def _read_notices(batch: Sequence[Pending], reading: Reading) -> None:
                     what=event.what,
                     level=event.level,
                 )
-
-
-def _belongs(stored: StoredAttempt, raw: RawReceipt) -> bool:
-    """Say whether a webhook may speak about an attempt: same tenant, same provider."""
-    attempt = stored.attempt
-    return attempt.tenant_id == raw.tenant_id and attempt.provider == raw.provider
 
 
 def _overtakes(pending: Pending) -> bool:

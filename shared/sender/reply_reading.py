@@ -19,7 +19,7 @@ from shared.sender.callbacks import Callbacks
 from shared.sender.channel import Channel
 from shared.sender.facts import Facts, Said
 from shared.sender.memory import Named
-from shared.sender.pending import Pending, Reading
+from shared.sender.pending import Pending, Reading, belongs
 from shared.sender.people import People
 from shared.sender.provider import InboundReply
 from shared.sender.store import receipts
@@ -105,7 +105,7 @@ class ReplyReader:
             position: attempt
             for position, (contact, n, _) in places.items()
             if (attempt := stored.get((contact, n))) is not None
-            and _belongs(attempt, cases[position].pending.arrived.raw)
+            and belongs(attempt, cases[position].pending.arrived.raw)
         }
 
     async def _latest(
@@ -177,9 +177,3 @@ class ReplyReader:
             text_sealed=self._sealer.seal(reply.text, str(stored.attempt.contact_id)),
             address_subject=subject_of("address", raw.tenant_id, name),
         )
-
-
-def _belongs(stored: StoredAttempt, raw: RawReceipt) -> bool:
-    """Say whether a reply may answer an attempt: same tenant, same provider."""
-    attempt = stored.attempt
-    return attempt.tenant_id == raw.tenant_id and attempt.provider == raw.provider

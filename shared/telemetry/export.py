@@ -10,6 +10,7 @@ import time
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
@@ -21,11 +22,25 @@ EXPORT_TIMEOUT_MS = 5_000
 ERRORS_PER_SECOND_MAX = 20  # of unsampled traces: the first ones of a second explain the rest
 
 
+class _Ids(RandomIdGenerator):
+    """Ids at random, but for a trace that was named before its first span began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = 0
+
+    def generate_trace_id(self) -> int:
+        """Return the named id once, else a new one."""
+        named, self.named = self.named, 0
+        return named or super().generate_trace_id()
+
+
 class _Export:
     """The tracer of this process, and the errors told of in the present second."""
 
     provider: TracerProvider | None = None
     tracer: Tracer | None = None
+    ids = _Ids()
     second: int = 0
     errors: int = 0
 
@@ -33,6 +48,11 @@ class _Export:
 def current() -> Tracer | None:
     """Return the tracer; None while no collector is configured."""
     return _Export.tracer
+
+
+def name_trace(trace_id: int) -> None:
+    """Let the root span that begins next, at once, belong to this trace."""
+    _Export.ids.named = trace_id
 
 
 def may_tell_of_error() -> bool:
@@ -54,6 +74,7 @@ def configure(service: str, exporter: SpanExporter | None) -> None:
         _Export.provider = _Export.tracer = None
         return
     provider = TracerProvider(
+        id_generator=_Export.ids,
         sampler=ALWAYS_ON,  # the decision was taken at the door; here only sampled traces arrive
         resource=Resource.create({"service.name": service, "service.namespace": "regua"}),
         span_limits=SpanLimits(max_links=LINKS_MAX),

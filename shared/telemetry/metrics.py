@@ -18,6 +18,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from shared.events.topics import TOPICS
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nobody reads
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
@@ -30,8 +32,12 @@ _LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _WAITING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 14_400)
 
 
-def _counter(name: str, meaning: str, *labels: str) -> Counter:
-    return Counter(f"regua_{name}_total", meaning, labels, registry=REGISTRY)
+def _counter(name: str, meaning: str, *labels: str, known: tuple[str, ...] = ()) -> Counter:
+    """Declare a counter. `known` values of its label begin at 0, so that the first one alarms."""
+    made = Counter(f"regua_{name}_total", meaning, labels, registry=REGISTRY)
+    for value in known:
+        made.labels(value)
+    return made
 
 
 def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
@@ -46,14 +52,10 @@ def _seconds(
 
 # --- process (shared.runtime, shared.clock, shared.directory) -------------------------------------
 COMPONENT_UP = _gauge(
-    "component_up",
-    "1 while the named loop of this process runs, 0 when it stopped or crashed",
-    "component",
+    "component_up", "1 while the named loop runs, 0 when it stopped or crashed", "component"
 )
 COMPONENT_RESTARTS = _counter(
-    "component_restarts",
-    "Times a loop that is not critical crashed and was started again",
-    "component",
+    "component_restarts", "Times a loop crashed that is not critical, and began anew", "component"
 )
 CLOCK_REFRESH_FAILURES = _counter(
     "clock_refresh_failures",
@@ -102,7 +104,12 @@ KAFKA_LAG = _gauge(
 KAFKA_LOG_LOSSES = _counter(
     "kafka_log_losses", "Times Kafka was found to have lost its log, and everything went out again"
 )
-DEAD_LETTERS = _counter("dead_letters", "Records that went to the topic's dead letters", "topic")
+DEAD_LETTERS = _counter(
+    "dead_letters",
+    "Records that went to the topic's dead letters",
+    "topic",
+    known=tuple(topic.name for topic in TOPICS),
+)
 
 # --- PostgreSQL (shared.postgres) -----------------------------------------------------------------
 POOL_IN_USE = _gauge("postgres_pool_in_use_connections", "Connections lent out of the pool now")
@@ -193,9 +200,7 @@ SENDER_BATCH_SECONDS = _seconds(
     "step",
 )
 SENDER_BATCH_ITEMS = _counter(
-    "sender_batch_items",
-    "Items in those batches: divide by their count for the mean size",
-    "step",
+    "sender_batch_items", "Items in those batches: divide by their count for the mean size", "step"
 )
 SENDER_HANDED_BACK = _counter(
     "sender_handed_back",
@@ -237,6 +242,7 @@ SENDER_WEBHOOKS = _counter(
     "sender_webhooks",
     "Webhooks: stored, repeated, forged, unreadable, no_account, too_large, not_stored",
     "result",
+    known=("stored", "forged", "not_stored"),
 )
 SENDER_WEBHOOK_SECONDS = _seconds(
     "sender_webhook_duration", "Time from a genuine webhook to its answer: stored", "provider"
@@ -274,6 +280,7 @@ LEDGER_ALARMS = _counter(
     "ledger_alarms",
     "Contacts whose facts contradict a promise: accepted_after_non_send, accepted_twice",
     "kind",
+    known=("accepted_after_non_send", "accepted_twice"),
 )
 LEDGER_HOLDS_UNREADABLE = _counter(
     "ledger_holds_unreadable",

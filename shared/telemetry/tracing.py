@@ -246,7 +246,10 @@ def _is_new(traceparent: str) -> bool:
 
 
 def _parent_context(parent: str | None) -> Context:
-    context = None if parent is None or _is_new(parent) else context_of(parent)
+    context = context_of(parent)
+    if context is not None and parent is not None and _is_new(parent):
+        export.name_trace(context.trace_id)
+        return Context()
     # An empty context, not the current one: spans hang below what the message carries.
     return set_span_in_context(NonRecordingSpan(context), Context()) if context else Context()
 

@@ -1,21 +1,27 @@
 """GET /v1/contacts: contacts as they stand, for export; GET /v1/contacts/{contact_id}: one."""
 
-from datetime import date
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
 from msgspec import Meta
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
     ANOTHERS,
+    OUTCOMES,
     PAGE_DEFAULT,
+    UUID_FORMAT,
+    ContactId,
     Cursor,
+    FromDay,
     Limit,
+    PortfolioId,
     Reading,
     Tenant,
+    ToDay,
     id_or_404,
     not_found,
     place,
@@ -23,11 +29,26 @@ from services.contact_ledger.api.reading import (
     uuid_of,
 )
 from services.contact_ledger.store import contacts
-from services.contact_ledger.store.contacts import Contact, ContactFacts, Place, Wanted
+from services.contact_ledger.store.contacts import CLASSES, Contact, ContactFacts, Place, Wanted
 from shared.events.contact import Item
 from shared.events.states import STATES, ContactState
 from shared.http.operations import inlined, operation
 from shared.http.server import json_response
+
+STATE_NAMES = [state.name.lower() for state in ContactState]
+NAMED: dict[str, JsonValue] = {"enum": [*OUTCOMES]}
+
+
+ChannelName = Annotated[str | None, Query(description="of this channel alone")]
+Outcome = Annotated[
+    str | None, Query(description="a class of the balance, or a state", json_schema_extra=NAMED)
+]
+OfDebtor = Annotated[
+    str | None, Query(description="of this debtor alone", json_schema_extra=UUID_FORMAT)
+]
+Recorded = Annotated[
+    bool, Query(description="those, too, that people, dialers and letter houses reported")
+]
 
 
 class ContactView(ContactFacts, frozen=True, kw_only=True):
@@ -38,9 +59,9 @@ class ContactView(ContactFacts, frozen=True, kw_only=True):
     """
 
     items: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array", "items": inlined(Item)})]
-    state: str | None
+    state: Annotated[str, Meta(extra_json_schema={"enum": STATE_NAMES})] | None
     state_rules: list[str]
-    balance_class: str | None
+    balance_class: Annotated[str, Meta(extra_json_schema={"enum": [*CLASSES]})] | None
     accepted: int
 
 
@@ -61,13 +82,13 @@ def router(reading: Reading) -> APIRouter:
     )
     async def list_contacts(
         tenant: Tenant,
-        portfolio: str | None = None,
-        channel: str | None = None,
-        outcome: str | None = None,
-        debtor_id: str | None = None,
-        day_from: Annotated[date | None, Query(alias="from")] = None,
-        day_to: Annotated[date | None, Query(alias="to")] = None,
-        recorded: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+        portfolio: PortfolioId = None,
+        channel: ChannelName = None,
+        outcome: Outcome = None,
+        debtor_id: OfDebtor = None,
+        day_from: FromDay = None,
+        day_to: ToDay = None,
+        recorded: Recorded = False,  # noqa: FBT002 - a query parameter
         cursor: Cursor = None,
         limit: Limit = PAGE_DEFAULT,
     ) -> Response:
@@ -88,7 +109,7 @@ def router(reading: Reading) -> APIRouter:
         "/v1/contacts/{contact_id}",
         openapi_extra=operation("read_contact", gives=ContactView, refuses=ANOTHERS),
     )
-    async def read_contact(tenant: Tenant, contact_id: str) -> Response:
+    async def read_contact(tenant: Tenant, contact_id: ContactId) -> Response:
         """One contact as it stands."""
         wanted = Wanted(tenant_id=tenant, contact_id=id_or_404(contact_id), recorded_too=True)
         async with reading.pool.acquire() as conn:

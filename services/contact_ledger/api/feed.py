@@ -16,7 +16,6 @@ from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
     ANOTHERS,
     PAGE_DEFAULT,
-    Cursor,
     Limit,
     Reading,
     Tenant,
@@ -67,9 +66,25 @@ def router(reading: Reading) -> APIRouter:
     )
     async def read_events(
         tenant: Tenant,
-        after: Cursor = None,
-        cursor: Cursor = None,
-        types: Annotated[list[str] | None, Query(alias="type", max_length=TYPES_MAX)] = None,
+        after: Annotated[
+            str | None,
+            Query(
+                max_length=cursors.CURSOR_CHARS_MAX,
+                description="`cursor` of the last answer; from the beginning when left out",
+            ),
+        ] = None,
+        cursor: Annotated[
+            str | None,
+            Query(max_length=cursors.CURSOR_CHARS_MAX, description="another name of `after`"),
+        ] = None,
+        types: Annotated[
+            list[str] | None,
+            Query(
+                alias="type",
+                max_length=TYPES_MAX,
+                description="only these types, e.g. contact.delivered.v1; may be repeated",
+            ),
+        ] = None,
         limit: Limit = PAGE_DEFAULT,
     ) -> Response:
         """Facts since `after`, as CloudEvents; `type` may be given several times."""

@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from services.contact_ledger.api.reading import (
     ANOTHERS,
+    FromDay,
+    PortfolioId,
     Reading,
     Tenant,
+    ToDay,
     instant,
     ordered,
-    required,
 )
 from services.contact_ledger.kpis import Counts, Kpis, ratios
 from services.contact_ledger.store import alarms, contacts, kpis
@@ -105,19 +107,20 @@ def router(reading: Reading) -> APIRouter:
     @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures, refuses=ANOTHERS))
     async def read_kpis(
         tenant: Tenant,
-        starts_at: Annotated[str | None, Query(alias="from", max_length=40)] = None,
-        ends_at: Annotated[str | None, Query(alias="to", max_length=40)] = None,
-        portfolio: str | None = None,
+        starts_at: Annotated[
+            str,
+            Query(alias="from", max_length=40, description="beginning: a date, or an instant"),
+        ],
+        ends_at: Annotated[
+            str, Query(alias="to", max_length=40, description="end, not included: likewise")
+        ],
+        portfolio: PortfolioId = None,
     ) -> Response:
         """KPIs of [from, to) in law time; dates are midnights in the portfolio's zone."""
         terms = terms_of(reading.directory, tenant)
         zone = next((t.zone for t in terms if t.portfolio_id == portfolio), DEFAULT_ZONE)
         starts = instant("from", starts_at, zone)
         ends = instant("to", ends_at, zone)
-        if starts is None:
-            raise required("from")
-        if ends is None:
-            raise required("to")
         ordered(starts, ends)
         period = Period(tenant_id=tenant, portfolio_id=portfolio, starts=starts, ends=ends)
         return json_response(await _figures(reading, period, terms))
@@ -132,8 +135,8 @@ def _add_balance(routes: APIRouter, reading: Reading) -> None:
     )
     async def read_balance(
         tenant: Tenant,
-        day_from: Annotated[date | None, Query(alias="from")] = None,
-        day_to: Annotated[date | None, Query(alias="to")] = None,
+        day_from: FromDay = None,
+        day_to: ToDay = None,
     ) -> Response:
         """Per local day: planned = withheld + cancelled + expired + failed + unknown + sent + open.
 

@@ -12,6 +12,7 @@ from services.contact_ledger.api.reading import (
     ANOTHERS,
     PAGE_DEFAULT,
     Cursor,
+    DebtorId,
     Limit,
     Reading,
     Tenant,
@@ -43,10 +44,12 @@ def router(reading: Reading) -> APIRouter:
     )
     async def read_history(
         tenant: Tenant,
-        debtor_id: str,
+        debtor_id: DebtorId,
         cursor: Cursor = None,
         limit: Limit = PAGE_DEFAULT,
-        order: Annotated[Literal["oldest", "newest"], Query()] = "oldest",
+        order: Annotated[
+            Literal["oldest", "newest"], Query(description="which lines come first")
+        ] = "oldest",
     ) -> Response:
         """One debtor's timeline: what, when, why, and the words that were sent."""
         after = place(cursor, history.Place)

@@ -9,7 +9,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
+from pydantic import JsonValue
 
 from services.contact_ledger import cursors
 from services.contact_ledger.opening import Opener
@@ -23,11 +24,30 @@ from shared.privacy import Keyring
 
 ANOTHERS = (404,)  # what another tenant owns, `?tenant=` included, is not there
 PAGE_DEFAULT = 100
+UUID_FORMAT: dict[str, JsonValue] = {"format": "uuid"}
 PAGE_MAX = 1_000  # about 1 MB of JSON; larger pages only delay the first line
 
 T = TypeVar("T", bound=msgspec.Struct)
-Cursor = Annotated[str | None, Query(max_length=cursors.CURSOR_CHARS_MAX)]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+OUTCOMES = [*STATES_OF, *(state.name.lower() for state in ContactState)]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=cursors.CURSOR_CHARS_MAX, description="`next_cursor` of the page before"),
+]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="most items of one page")]
+FromDay = Annotated[
+    date | None, Query(alias="from", description="first local day of the debtors, included")
+]
+ToDay = Annotated[
+    date | None, Query(alias="to", description="last local day of the debtors, included")
+]
+PortfolioId = Annotated[str | None, Query(description="of this portfolio alone")]
+# A text, not a UUID: what is no id names nothing, and answers 404 as any other id would.
+DebtorId = Annotated[
+    str, Path(description="the platform's own id of a debtor", json_schema_extra=UUID_FORMAT)
+]
+ContactId = Annotated[
+    str, Path(description="the platform's own id of a contact", json_schema_extra=UUID_FORMAT)
+]
 
 
 class Reading:
@@ -53,7 +73,9 @@ class Reading:
 
 def reader(
     principal: Annotated[Principal, Depends(require("read"))],
-    tenant: Annotated[str | None, Query(max_length=128)] = None,
+    tenant: Annotated[
+        str | None, Query(max_length=128, description="whose data; platform keys only")
+    ] = None,
 ) -> str:
     """Return whose data is read: the key's tenant; the platform's key names one by `tenant`."""
     if tenant is None and principal.tenant_id == PLATFORM_TENANT:
@@ -83,10 +105,8 @@ def place(cursor: str | None, shape: type[T]) -> T | None:
         ) from None
 
 
-def instant(field: str, text: str | None, zone: str = "UTC") -> datetime | None:
+def instant(field: str, text: str, zone: str = "UTC") -> datetime:
     """Return an aware instant; a date alone is its midnight in `zone`."""
-    if text is None:
-        return None
     try:
         if len(text) == len("2026-01-31"):
             return datetime.combine(date.fromisoformat(text), time(), ZoneInfo(zone))
@@ -108,8 +128,7 @@ def states_named(outcome: str | None) -> list[int]:
     try:
         return [int(ContactState[outcome.upper()])]
     except KeyError:
-        names = ", ".join([*STATES_OF, *(state.name.lower() for state in ContactState)])
-        raise _wrong("outcome", "is not an outcome", f"one of {names}") from None
+        raise _wrong("outcome", "is not an outcome", f"one of {', '.join(OUTCOMES)}") from None
 
 
 def ordered(starts: datetime, ends: datetime) -> None:
@@ -136,8 +155,3 @@ def id_or_404(text: str) -> UUID:
 
 def _wrong(field: str, message: str, remedy: str) -> Problem:
     return invalid([FieldError(field=field, message=message, remedy=remedy)])
-
-
-def required(field: str) -> Problem:
-    """Return the problem of a parameter that is missing."""
-    return _wrong(field, "is required", f"add {field}")

@@ -4,12 +4,17 @@ In: the caller, and `?tenant=` of the request. Out: a tenant id, or the problem 
 remedy. A tenant's key never reaches another tenant: it is told that there is nothing.
 """
 
+from typing import Annotated
 from uuid import UUID
+
+from fastapi import Query
 
 from shared.http.auth import PLATFORM_TENANT, Principal
 from shared.http.problems import FieldError, Problem, invalid
 
 FORBIDDEN = 403
+Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
+After = Annotated[str | None, Query(description="`next` of the page before")]
 
 
 def tenant_of(caller: Principal, named: str | None) -> str:

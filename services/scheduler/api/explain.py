@@ -9,13 +9,13 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.scheduler.api import examples
-from services.scheduler.api.callers import tenant_of
+from services.scheduler.api.callers import Tenant, tenant_of
 from services.scheduler.explaining import NotFound, explain_debtor
 from services.scheduler.intake.lookup import find_debtor
 from services.scheduler.policy.explain import Explanation
@@ -29,7 +29,6 @@ from shared.postgres.connection import Pool
 from shared.privacy import Keyring
 
 Operator = Annotated[Principal, Depends(require("operator"))]
-Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -97,7 +96,7 @@ def create_router(door: ExplainDoor) -> APIRouter:
         openapi_extra=operation("explain_debtor", gives=Explanation),
     )
     async def explain(
-        debtor_id: UUID,
+        debtor_id: Annotated[UUID, Path(description="the platform's own id of a debtor")],
         caller: Operator,
         at: Annotated[datetime | None, Query(description="law time; now when left out")] = None,
     ) -> Response:

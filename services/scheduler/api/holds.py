@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.scheduler.api import examples
-from services.scheduler.api.callers import cursor, tenant_of
+from services.scheduler.api.callers import After, Tenant, cursor, tenant_of
 from services.scheduler.holds import Holds
 from services.scheduler.intake.addresses import canonical_address
 from services.scheduler.intake.figures import instant
@@ -32,7 +32,7 @@ from shared.privacy import address_subject
 
 CREATED = 201
 Operator = Annotated[Principal, Depends(require("operator"))]
-Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
+HoldId = Annotated[UUID, Path(description="the hold")]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
@@ -137,8 +137,10 @@ def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
     async def listed(
         caller: Operator,
         tenant: Tenant = None,
-        state: Literal["active", "lifted"] = "active",
-        after: str | None = None,
+        state: Annotated[
+            Literal["active", "lifted"], Query(description="holds in this state")
+        ] = "active",
+        after: After = None,
     ) -> Response:
         """One page of holds, by id; `next` is the cursor of the next page."""
         async with pool.acquire() as conn:
@@ -153,7 +155,7 @@ def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
         return json_response(HoldPage(holds=page, next=following))
 
     @router.get("/v1/holds/{hold_id}", openapi_extra=operation("read_hold", gives=Hold))
-    async def found(hold_id: UUID, caller: Operator) -> Response:
+    async def found(hold_id: HoldId, caller: Operator) -> Response:
         """One hold."""
         async with pool.acquire() as conn:
             return json_response(
@@ -161,7 +163,7 @@ def _add_holds(router: APIRouter, pool: Pool, holds: Holds) -> None:
             )
 
     @router.delete("/v1/holds/{hold_id}", openapi_extra=operation("lift_hold", gives=Hold))
-    async def lift(hold_id: UUID, caller: Operator) -> Response:
+    async def lift(hold_id: HoldId, caller: Operator) -> Response:
         """Lift a hold; what was planned under it is planned anew."""
         lifted = await holds.lift(
             tenant_id=caller.tenant_id, hold_id=hold_id, reason="lifted_by_operator"

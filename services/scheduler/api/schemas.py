@@ -44,7 +44,7 @@ REQUIRED = ["specversion", "id", "source", "type", "data"]
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
     "header",
-    "One random key per request: the same request again gets the first answer again.",
+    "One random key per request: for 72 hours the same request gets the first answer again.",
     TEXT,
 )
 TENANT = parameter("tenant", "query", "tenant to act for; platform keys only", {"type": "string"})

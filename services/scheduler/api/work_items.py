@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.scheduler import decisions
 from services.scheduler.api import examples
-from services.scheduler.api.callers import actor_of, cursor, tenant_of
+from services.scheduler.api.callers import After, Tenant, actor_of, cursor, tenant_of
 from services.scheduler.store import work as store
 from services.scheduler.store.work import WorkItem
 from services.scheduler.work_items import WorkItems
@@ -23,7 +23,7 @@ from shared.http.server import json_response
 from shared.postgres.connection import Pool
 
 Operator = Annotated[Principal, Depends(require("operator"))]
-Tenant = Annotated[str | None, Query(description="tenant to act for; platform keys only")]
+ItemId = Annotated[UUID, Path(description="the item")]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +53,10 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
     async def listed(
         caller: Operator,
         tenant: Tenant = None,
-        state: Literal["open", "claimed", "closed"] = "open",
-        after: str | None = None,
+        state: Annotated[
+            Literal["open", "claimed", "closed"], Query(description="items in this state")
+        ] = "open",
+        after: After = None,
     ) -> Response:
         """One page of items in one state, by id; `next` is the cursor of the next page."""
         async with pool.acquire() as conn:
@@ -72,7 +74,7 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
         "/v1/work-items/{work_item_id}",
         openapi_extra=operation("read_work_item", gives=WorkItem),
     )
-    async def found(work_item_id: UUID, caller: Operator, tenant: Tenant = None) -> Response:
+    async def found(work_item_id: ItemId, caller: Operator, tenant: Tenant = None) -> Response:
         """One item."""
         tenant_id = tenant_of(caller, tenant)
         async with pool.acquire() as conn:
@@ -87,7 +89,7 @@ def _add_decisions(router: APIRouter, items: WorkItems) -> None:
         "/v1/work-items/{work_item_id}/claim",
         openapi_extra=operation("claim_work_item", gives=WorkItem, refuses=(409,)),
     )
-    async def claim(work_item_id: UUID, caller: Operator, tenant: Tenant = None) -> Response:
+    async def claim(work_item_id: ItemId, caller: Operator, tenant: Tenant = None) -> Response:
         """Take an item, so that nobody else decides it."""
         return json_response(
             await items.claim(
@@ -109,7 +111,7 @@ def _add_decisions(router: APIRouter, items: WorkItems) -> None:
         ),
     )
     async def decide(
-        work_item_id: UUID, request: Request, caller: Operator, tenant: Tenant = None
+        work_item_id: ItemId, request: Request, caller: Operator, tenant: Tenant = None
     ) -> Response:
         """Close an item with a decision."""
         wanted = await bodies.read(request, Decision)

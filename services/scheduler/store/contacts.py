@@ -6,7 +6,6 @@ statement per function; the caller owns the transaction and has locked its shard
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -45,18 +44,6 @@ class DueContact(msgspec.Struct, frozen=True, kw_only=True):
     closings: int
     task: bytes | None
     traceparent: str | None
-
-
-class Postponed(NamedTuple):
-    """A contact to look at later: whether it is handed over again then, and how often its end was
-    asked for; `held`: a hold is why, so its lift ends the wait.
-    """
-
-    contact_id: UUID
-    wake_at: datetime | None
-    again: bool = False
-    closings: int = 0
-    held: bool = False
 
 
 class AccountDue(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,24 +253,6 @@ async def dispatch_contacts(
         [r[1] for r in rows],
         [r[2] for r in rows],
         [r[3] for r in rows],
-    )
-
-
-async def postpone_contacts(conn: Connection, rows: Sequence[Postponed]) -> None:
-    """Look at contacts again later."""
-    await conn.execute(
-        """
-        UPDATE contact AS c SET wake_at = u.wake, again = u.again, closings = u.closings,
-               held = u.held
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[], $4::int[], $5::bool[])
-             AS u(id, wake, again, closings, held)
-        WHERE c.contact_id = u.id AND c.state < 30
-        """,
-        [r.contact_id for r in rows],
-        [r.wake_at for r in rows],
-        [r.again for r in rows],
-        [r.closings for r in rows],
-        [r.held for r in rows],
     )
 
 

@@ -6,6 +6,7 @@ change may add optional fields; anything an old reader or writer would trip over
 version of the type. The generator refuses to overwrite a snapshot with a breaking change.
 """
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,23 @@ def schema_of(event_type: str, shape: type[msgspec.Struct]) -> Schema:
     """Return the JSON Schema of one type; readers ignore unknown fields, so it allows them."""
     schema = msgspec.json.schema(shape)
     open_objects(schema)
+    straighten(schema)
     return {"$schema": DIALECT, "$id": f"urn:regua:event:{event_type}", **schema}
+
+
+def straighten(part: object) -> None:
+    """Take the docstrings' indentation out of descriptions: Markdown would show it as code.
+
+    Compilers before Python 3.13 keep it; the schemas must not depend on which one wrote them.
+    """
+    if isinstance(part, dict):
+        if isinstance(part.get("description"), str):
+            part["description"] = inspect.cleandoc(part["description"])
+        for each in part.values():
+            straighten(each)
+    elif isinstance(part, list):
+        for each in part:
+            straighten(each)
 
 
 def render(schema: Schema) -> str:

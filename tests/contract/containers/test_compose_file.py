@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -71,6 +72,11 @@ def test_every_service_has_a_container_and_a_migration(containers: dict[str, Jso
 def test_images_are_pinned_to_a_version(containers: dict[str, Json]) -> None:
     loose = {each["image"] for each in containers.values() if not PINNED.fullmatch(each["image"])}
     assert not loose
+
+
+def test_our_image_is_named_by_the_project_s_version(containers: dict[str, Json]) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {each["image"] for each in ours(containers).values()} == {f"{OWN_IMAGE}{version}"}
 
 
 def test_containers_of_tests_are_those_of_the_compose_file(containers: dict[str, Json]) -> None:

@@ -11,8 +11,10 @@ import pytest
 from deploy.containers import keys
 from deploy.local.keys import environment, made
 from services.contact_ledger.settings import LedgerSettings
+from services.email_sender.settings import EmailSenderSettings
 from services.scheduler.settings import SchedulerSettings
 from services.sms_sender.settings import SmsSenderSettings
+from services.whatsapp_sender.settings import WhatsAppSenderSettings
 from shared.secret_files import is_secret
 from shared.settings import ServiceSettings, parse
 from tests.support.tree import ROOT
@@ -53,7 +55,16 @@ def test_no_two_secrets_are_equal(folder: Path) -> None:
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("settings", [SchedulerSettings, SmsSenderSettings, LedgerSettings])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SchedulerSettings,
+        SmsSenderSettings,
+        EmailSenderSettings,
+        WhatsAppSenderSettings,
+        LedgerSettings,
+    ],
+)
 def test_production_accepts_them(
     folder: Path, settings: type[ServiceSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,14 @@ def test_an_operation_names_its_scope_or_is_open(operation: Json) -> None:
         assert asked <= set(SCOPES)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_parameter_says_what_it_is(operation: Json) -> None:
+    silent = [
+        each["name"] for each in operation.get("parameters", []) if not each.get("description")
+    ]
+    assert not silent
+
+
 @pytest.mark.parametrize("service", DOCUMENTS)
 def test_every_refusal_is_a_problem(service: str) -> None:
     document = DOCUMENTS[service]

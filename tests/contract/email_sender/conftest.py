@@ -1,7 +1,7 @@
 """The e-mail sender's SMTP adapter against the sandbox's relay, and the mails that come back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -111,6 +111,7 @@ class Relay:
         account: Account | None = None,
         sandbox: bool = True,
         reference: str | None = None,
+        stopped: Callable[[], bool] = lambda: False,
         **words: Any,
     ) -> SendResult:
         reference = reference or REFERENCE.format(next(_numbers))
@@ -120,6 +121,7 @@ class Relay:
             reference=reference,
             unsubscribe_url=f"{UNSUBSCRIBE}/{reference}-{DEBTOR}-{'0' * 16}",
             sandbox=sandbox,
+            stopped=stopped,
         )
         return await self.provider.send(
             self.client, account or self.account(), a_mail(to, **words), sending
@@ -185,7 +187,7 @@ async def relay(sandbox: Sandbox) -> AsyncIterator[Relay]:
     server = await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0)
     sandbox.control("DELETE", "/sandbox/faults")
     sandbox.control("POST", "/sandbox/behaviour", {"preset": "silent", "callback_retry_ms": [20]})
-    async with new_client(4, 2.0, READ_SECONDS) as client:
+    async with new_client(4, 1.0, READ_SECONDS) as client:
         made = Relay(sandbox, client, mailbox)
         await made.register(inbound=f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
         yield made

@@ -14,6 +14,7 @@ from tests.contract.email_sender.conftest import (
     Relay,
     an_address,
 )
+from tests.support.bus import until
 
 
 async def test_a_strict_relay_takes_the_mail(relay: Relay) -> None:
@@ -31,6 +32,27 @@ async def test_connections_are_used_again_and_never_too_many(relay: Relay) -> No
     again = await relay.send(an_address())
     assert isinstance(again, Accepted)
     assert len(relay.truth("accepted")) == 13
+
+
+async def test_a_stop_that_comes_while_a_mail_waits_for_a_connection_is_obeyed(
+    relay: Relay,
+) -> None:
+    slow = an_address()
+    relay.script(slow, kind="timeout_after_acceptance", seconds=0.3)
+    options = {"bounce_domain": DOMAIN, "connections_max": "1"}
+    account = relay.account(options=options)
+    held: list[bool] = []
+    first = asyncio.ensure_future(relay.send(slow, account=account))
+    await until(lambda: len(relay.truth("accepted")) == 1)
+    waiting = asyncio.ensure_future(
+        relay.send(an_address(), account=account, stopped=lambda: bool(held))
+    )
+    held.append(True)
+    assert isinstance(await first, Accepted)
+    result = await waiting
+    assert isinstance(result, Refused)
+    assert result.error.kind is ErrorKind.NOT_STARTED
+    assert len(relay.truth("request")) == 1
 
 
 async def test_a_signed_mail_verifies(relay: Relay, rsa_key: tuple[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.sms_sender.channel import SMS
 from services.sms_sender.message import SmsMessage
-from services.sms_sender.providers.infobip_codes import KIND_OF_NAME
+from services.sms_sender.providers.infobip.codes import KIND_OF_NAME
 from shared.events.configuration import SenderAccount
 from tests.contract.providers.entry import NOWHERE, Entry
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.email_sender.channel import EMAIL
 from services.email_sender.message import Email
-from services.email_sender.providers.smtp_codes import PERMANENT_KINDS
+from services.email_sender.statuses import PERMANENT_KINDS
 from shared.events.configuration import SenderAccount
 from shared.sender.errors import ErrorKind
 from tests.contract.providers.entry import Entry

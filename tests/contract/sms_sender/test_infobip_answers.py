@@ -13,7 +13,7 @@ from infobip_api_client.models.sms_response import SmsResponse
 
 from services.sms_sender.message import SmsMessage
 from services.sms_sender.providers.infobip import Infobip, read_send_answer, request
-from services.sms_sender.providers.infobip_codes import (
+from services.sms_sender.providers.infobip.codes import (
     KIND_OF_NAME,
     NAMES,
     NOT_TAKEN_GROUPS,

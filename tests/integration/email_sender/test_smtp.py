@@ -58,8 +58,8 @@ def a_mail(name: str = "ana", **changes: Any) -> ContactTask:
     return ContactTask(**(fields | changes))
 
 
-async def test_a_mails_whole_life(stage: MailStage) -> None:
-    """Accepted, delivered, answered by a machine, then by the person."""
+async def test_a_mails_whole_life(stage: MailStage, capfd: pytest.CaptureFixture[str]) -> None:
+    """Accepted, delivered, answered by a machine, then by the person; and no log tells of it."""
     task = a_mail()
     async with stage.running():
         await stage.dispatch(task)
@@ -78,6 +78,10 @@ async def test_a_mails_whole_life(stage: MailStage) -> None:
     read = Sealer(b"t" * 32).open(accepted.text_sealed, str(task.contact_id))
     assert read.startswith("Uma mensagem para Maria\n\nOlá Maria, sua fatura de R$ 120,00 venceu.")
     assert "http" not in read  # the link to unsubscribe would let a reader opt out
+    logged = "".join(capfd.readouterr())
+    assert "service_started" in logged
+    for secret in (task.address, "Maria", "120,00", PASSWORD, USERNAME, accepted.provider_ref):
+        assert secret not in logged
 
 
 async def test_bounces_lost_answers_and_what_never_goes_out(stage: MailStage) -> None:

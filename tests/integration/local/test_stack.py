@@ -23,7 +23,7 @@ from deploy.demo.platform import Platform
 from deploy.demo.setting import prepare
 from deploy.documents.files import openapi_path
 from deploy.local.processes import free_port
-from deploy.local.stack import SANDBOX, SERVICES, Options, Stack, finished
+from deploy.local.stack import MAIL, SANDBOX, SERVICES, Options, Stack, finished
 from shared.events.topics import TOPICS
 from tests.support.bus import read_all
 from tests.support.client_story import ClientStory
@@ -36,7 +36,7 @@ SIGNED_PATHS = re.compile(r"/(webhooks|unsubscribe)/")
 UP_SECONDS_MAX = 180
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
 TENANT = "documents"
-DRAWN = 8  # requests per operation and kind; each costs some 10 ms, most of it in the judge
+DRAWN = 5  # requests per operation and kind; each costs some 10 ms, most of it in the judge
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +145,14 @@ def test_a_killed_process_comes_back_on_its_port(stack: Stack, service: str) -> 
 
 
 def test_up_says_where_everything_is_and_ctrl_c_leaves_nothing_behind() -> None:
-    names = (*SERVICES, SANDBOX)
+    names = (*SERVICES, SANDBOX, "view")
     ports = {f"{name.upper()}_PORT": str(free_port()) for name in names}
+    mail = {f"{MAIL.upper()}_PORT": str(free_port())}
     environment = {key: os.environ[key] for key in os.environ if not key.endswith("_BOOTSTRAP")}
     environment.pop("POSTGRES_URL", None)
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.local", "up"],
-        env=environment | ports,
+        env=environment | ports | mail,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -41,7 +41,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of migrations in the place of the scheduler's."""
     folder = tmp_path / "migrations"
     folder.mkdir()
-    monkeypatch.setattr(migrate, "_folder", lambda _: folder)
+    monkeypatch.setattr(migrate, "_folders", lambda _: [folder])
     return folder
 
 
@@ -84,7 +84,7 @@ async def test_replicas_that_start_together_migrate_in_turn(
     url = fresh_database.url("scheduler")
     program = (
         "import pathlib, sys; from shared.postgres import migrate; "
-        "migrate._folder = lambda _: pathlib.Path(sys.argv[1]); "
+        "migrate._folders = lambda _: [pathlib.Path(sys.argv[1])]; "
         "print(migrate.upgrade('scheduler', sys.argv[2]))"
     )
     replicas = [
@@ -130,8 +130,14 @@ async def test_the_helpers_ddl_and_their_metadata_are_the_same(
     assert migrate.differences("scheduler", url, metadata) == []
 
 
-def test_senders_share_their_migrations() -> None:
-    assert migrate._folder("sms_sender").parts[-3:] == ("shared", "sender", "migrations")
-    assert migrate._folder("scheduler").parts[-3:] == ("services", "scheduler", "migrations")
+def test_senders_share_their_migrations_and_may_add_some() -> None:
+    shared = ("shared", "sender", "migrations")
+    assert found("sms_sender") == [shared]
+    assert found("whatsapp_sender") == [("services", "whatsapp_sender", "migrations"), shared]
+    assert found("scheduler") == [("services", "scheduler", "migrations")]
     with pytest.raises(LookupError, match="no migrations found for nobody"):
-        migrate._folder("nobody")
+        migrate._folders("nobody")
+
+
+def found(service: str) -> list[tuple[str, ...]]:
+    return [folder.parts[-3:] for folder in migrate._folders(service)]

@@ -30,6 +30,13 @@ def test_a_rate_is_what_grew_a_second_over_all_processes() -> None:
     assert drawn(drawing) == {"b": [None, 3.0, None]}  # a process that started anew is a gap
 
 
+def test_what_appears_between_two_looks_has_grown_from_nothing() -> None:
+    drawing = Drawing(RATE)
+    drawing.add([], 100.0)
+    drawing.add([Sample("x_total", {"a": "b"}, 6.0)], 103.0)
+    assert drawn(drawing) == {"b": [2.0]}
+
+
 def test_a_level_is_the_largest_of_what_was_told() -> None:
     drawing = Drawing(LEVEL)
     drawing.add([Sample("y", {"service": "s"}, 2.0), Sample("y", {"service": "s"}, 7.0)], 1.0)
@@ -68,11 +75,20 @@ def test_a_quantile_lies_inside_its_bucket(
     assert quantile(0.5, buckets) == expected
 
 
+def test_a_line_begins_when_there_is_something_to_see() -> None:
+    drawing = Drawing(LEVEL)
+    drawing.add([Sample("y", {"service": "s"}, 0.0)], 1.0)
+    assert not drawn(drawing)
+    drawing.add([Sample("y", {"service": "s"}, 1.0)], 2.0)
+    drawing.add([Sample("y", {"service": "s"}, 0.0)], 3.0)
+    assert drawn(drawing) == {"s": [1.0, 0.0]}
+
+
 def test_lines_and_points_are_bounded() -> None:
     drawing = Drawing(RATE)
     for now in range(POINTS_MAX + 10):
         drawing.add(
-            [Sample("x_total", {"a": str(n)}, float(now)) for n in range(LINES_MAX + 5)], float(now)
+            [Sample("x_total", {"a": str(n)}, now + 1.0) for n in range(LINES_MAX + 5)], float(now)
         )
     lines = drawn(drawing)
     assert len(lines) == LINES_MAX

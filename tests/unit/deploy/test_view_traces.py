@@ -18,6 +18,8 @@ def export(
     failed: bool = False,
     links: int = 0,
     began_us: int = 1_000,
+    name: str = "",
+    kind: int = 5,
 ) -> bytes:
     request = ExportTraceServiceRequest()
     of_resource = request.resource_spans.add()
@@ -27,8 +29,8 @@ def export(
         trace_id=trace_id,
         span_id=number.to_bytes(8, "big"),
         parent_span_id=parent.to_bytes(8, "big") if parent else b"",
-        name=f"span {number}",
-        kind=5,
+        name=name or f"span {number}",
+        kind=kind,
         start_time_unix_nano=began_us * 1_000,
         end_time_unix_nano=(began_us + 500) * 1_000,
     )
@@ -39,7 +41,7 @@ def export(
         span.status.message = "unknown_timeout"
     for _ in range(links):
         span.links.add(trace_id=bytes(16), span_id=bytes(8))
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def test_a_trace_is_told_as_it_was_sent() -> None:
@@ -87,6 +89,18 @@ def test_the_oldest_trace_goes_first_and_no_trace_grows_without_limit(
     assert [each.trace_id[:2] for each in kept.newest()] == ["05", "04", "03"]
     assert kept.spans == 6
     assert kept.dropped == 9
+
+
+def test_a_look_that_went_well_pushes_nothing_out_and_is_shown_when_more_follows() -> None:
+    kept = Traces()
+    kept.take(export(b"\x01" * 16, name="GET /v1/clock", kind=2))
+    assert not kept.newest()
+    assert kept.spans == 0
+    kept.take(export(b"\x01" * 16, number=2, parent=1, began_us=1_100))
+    [summary] = kept.newest()
+    assert (summary.name, summary.spans) == ("GET /v1/clock", 2)
+    kept.take(export(b"\x02" * 16, name="GET /v1/kpis", kind=2, failed=True))
+    assert len(kept.newest()) == 2
 
 
 def test_what_is_no_export_is_refused() -> None:

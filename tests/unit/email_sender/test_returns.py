@@ -1,5 +1,6 @@
 """Mails that come in: what each is, and that none, however hostile, is more than unreadable."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -196,6 +197,17 @@ HOSTILE = {
 def test_hostile_mails_are_read_or_unreadable(content: bytes, to: str) -> None:
     with suppress(UnreadableWebhookError):
         assert read_own(stored_mail("ana@example.com", to, content))
+
+
+@pytest.mark.parametrize("kind", ["multipart/mixed; boundary=%d", "message/rfc822"])
+def test_no_nesting_takes_long(kind: str) -> None:
+    """A mail is read in the loop that holds wait for."""
+    levels = [f"Content-Type: {kind.replace('%d', str(n))}\r\n\r\n--{n}\r\n" for n in range(4_000)]
+    for content in ("".join(levels), "".join(levels[:90])):
+        began = time.process_time()
+        with suppress(UnreadableWebhookError):
+            read_own(stored_mail("", BOUNCE, content.encode()))
+        assert time.process_time() - began < 0.5
 
 
 @settings(max_examples=80, deadline=None)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.email_sender.providers.smtp_codes import Stage, enhanced_code, kind_of_status, refusal
+from services.email_sender.providers.smtp.codes import Stage, enhanced_code, refusal
+from services.email_sender.statuses import kind_of_status
 from shared.sender.errors import ErrorKind
 
 

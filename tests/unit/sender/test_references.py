@@ -1,9 +1,7 @@
-"""References that a receipt brings back: made by us, for this tenant and account, or nothing."""
+"""Names of attempts that travel outside: sealed, of one account, and never guessed."""
 
-import re
 from datetime import UTC, date, datetime
-from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -11,57 +9,59 @@ from shared.events import identities
 from shared.sender.attempts import Attempt, Frame
 from shared.sender.callbacks import Callback, Callbacks
 
-CALLBACKS = Callbacks("https://mail.example.org", b"k" * 32)
+CALLBACKS = Callbacks("https://mail.example/", b"k" * 32)
 
 
-def an_attempt(**changes: Any) -> Attempt:
+def an_attempt(n: int = 20) -> Attempt:
     contact_id = uuid4()
-    fields: dict[str, Any] = {
-        "attempt_id": identities.attempt_id(contact_id, 12),
-        "contact_id": contact_id,
-        "n": 12,
-        "ends_on": date(2026, 11, 22),
-        "debtor_id": uuid4(),
-        "tenant_id": "acme",
-        "account_id": "acme-email",
-        "provider": "ses",
-        "frame": Frame(
-            portfolio_id="loja", channel="email", step_key="d3", stage=1, template="t@1", items=()
+    return Attempt(
+        attempt_id=identities.attempt_id(contact_id, n),
+        contact_id=contact_id,
+        n=n,
+        ends_on=date(2026, 11, 22),
+        debtor_id=uuid4(),
+        tenant_id="acme/1",
+        account_id="mail 1",
+        provider="smtp",
+        frame=Frame(
+            portfolio_id="p", channel="email", step_key="s", stage=1, template="", items=()
         ),
-        "not_after": datetime(2026, 11, 22, 20, tzinfo=UTC),
-    }
-    return Attempt(**(fields | changes))
-
-
-def test_a_reference_names_its_attempt_and_nobody_else() -> None:
-    attempt = an_attempt()
-    reference = CALLBACKS.reference(attempt)
-    # Fits a message tag, a tracker, and with a letter before it the local part of an address.
-    assert re.fullmatch(r"[0-9a-f-]{1,62}", reference)
-    assert CALLBACKS.read_reference("acme", "acme-email", reference) == Callback(
-        contact_id=attempt.contact_id, n=12, ends_on=date(2026, 11, 22)
+        not_after=datetime(2026, 11, 22, 20, tzinfo=UTC),
     )
-    assert CALLBACKS.read_reference("other", "acme-email", reference) is None
-    assert CALLBACKS.read_reference("acme", "other", reference) is None
-    another = Callbacks("https://mail.example.org", b"l" * 32)
-    assert another.read_reference("acme", "acme-email", reference) is None
+
+
+def token_of(attempt: Attempt) -> str:
+    url = CALLBACKS.unsubscribe_url(attempt)
+    assert url.startswith("https://mail.example/unsubscribe/acme%2F1/mail%201/")
+    return url.rpartition("/")[2]
+
+
+def test_an_unsubscribe_url_names_attempt_and_debtor() -> None:
+    attempt = an_attempt()
+    token = token_of(attempt)
+    named = ("acme/1", "mail 1", token)
+    assert CALLBACKS.read_reference(*named) == Callback(
+        contact_id=attempt.contact_id, n=20, ends_on=attempt.ends_on
+    )
+    assert CALLBACKS.debtor_in(*named) == attempt.debtor_id
 
 
 @pytest.mark.parametrize(
-    "given", ["", "-", "---", "a-b-c-d", "x" * 5_000, "é-1-20261122-0", "\x00-1-2-3"]
+    ("tenant_id", "account_id"), [("other", "mail 1"), ("acme/1", "other"), ("acme/1mail 1", "")]
 )
-def test_what_we_did_not_make_names_nothing(given: str) -> None:
-    assert CALLBACKS.read_reference("acme", "acme-email", given) is None
+def test_a_reference_counts_for_its_own_account_alone(tenant_id: str, account_id: str) -> None:
+    token = token_of(an_attempt())
+    assert CALLBACKS.read_reference(tenant_id, account_id, token) is None
+    assert CALLBACKS.debtor_in(tenant_id, account_id, token) is None
 
 
-def test_no_part_of_a_reference_can_be_changed() -> None:
-    reference = CALLBACKS.reference(an_attempt())
-    contact, n, day, seal = reference.split("-")[:4]
-    for parts in (
-        (uuid4().hex, n, day, seal),
-        (contact, "1", day, seal),
-        (contact, n, "20261123", seal),
-        (contact, n, day, seal[::-1]),
-        (contact, n, day),
-    ):
-        assert CALLBACKS.read_reference("acme", "acme-email", "-".join(parts)) is None
+def test_another_debtor_cannot_be_put_in() -> None:
+    attempt = an_attempt()
+    token = token_of(attempt).replace(attempt.debtor_id.hex, UUID(int=1).hex)
+    assert CALLBACKS.debtor_in("acme/1", "mail 1", token) is None
+
+
+@pytest.mark.parametrize("text", ["", "-", "a-b-c-d", "x" * 1_000, "a-b-c-d-e-f", "é-1-2-3"])
+def test_strangers_words_name_nothing(text: str) -> None:
+    assert CALLBACKS.read_reference("acme/1", "mail 1", text) is None
+    assert CALLBACKS.debtor_in("acme/1", "mail 1", text) is None

@@ -135,13 +135,16 @@ def test_errors_beyond_the_sample_are_bounded(collected: Collected) -> None:
 
 
 def test_a_new_trace_begins_with_a_root(collected: Collected) -> None:
-    with tracing.span("POST", tracing.new_traceparent(1.0)) as root:
+    named = tracing.new_traceparent(1.0)
+    with tracing.span("POST", named) as root:
         tracing.instant("create", root.traceparent, SpanKind.PRODUCER, {})
     child, parent = collected.spans()
     assert parent.parent is None
     assert child.parent is not None
     assert child.parent.span_id == parent.context.span_id
     assert child.context.trace_id == parent.context.trace_id
+    # Whoever meets the trace by its first text (a hop that made no span) finds the same one.
+    assert f"{parent.context.trace_id:032x}" == named[3:35]
 
 
 def test_a_span_may_have_begun_in_the_past(collected: Collected) -> None:

@@ -50,7 +50,7 @@ def an_account(**changes: Any) -> SenderAccount:
         ({}, {"countries": ("US",)}, {}, "account_not_for_country"),
         ({}, {"countries": ("BR",)}, {}, None),
         ({}, {}, {"content_class": "marketing"}, None),
-        ({"country": "US"}, {}, {"content_class": "marketing"}, "marketing_refused_in_country"),
+        ({"country": "US"}, {}, {"content_class": "marketing"}, None),  # the number decides
         (
             {},
             {},
@@ -58,6 +58,13 @@ def an_account(**changes: Any) -> SenderAccount:
             "marketing_refused_in_country",
         ),
         ({"country": "US"}, {}, {"address": "+12025550143"}, None),
+        ({"country": "BR"}, {}, {"content_class": "marketing", "address": "+16135550143"}, None),
+        (
+            {"country": "US"},
+            {},
+            {"content_class": "marketing", "address": "US.123"},
+            "marketing_refused_in_country",
+        ),
     ],
 )
 def test_forbidden(

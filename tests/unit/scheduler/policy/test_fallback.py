@@ -9,14 +9,11 @@ from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import Decision, Drop, Go
 from services.scheduler.policy.explain import explain
 from services.scheduler.policy.ladder import load_ladder
-from shared.events.contact import WorkItemFact
 from shared.events.states import ContactState
 from tests.unit.scheduler.policy.builders import (
-    DEBTOR,
     Desk,
     account,
     address_subject,
-    at,
     hold,
     point,
     portfolio,
@@ -165,18 +162,6 @@ def test_receipts_of_the_first_message_do_not_touch_its_follow_up() -> None:
     assert folded.work_items == []
 
 
-def test_channels_end_with_a_person_once() -> None:
-    made = desk()
-    for day, channel in ((6, "sms"), (7, "whatsapp"), (8, "email")):
-        found, contact_id = sent(made, f"2026-10-{day:02d} 15:00")
-        assert found == channel
-        made.report(contact_id, "undelivered")
-    decision = made.decide("2026-10-09 15:00")
-    assert decision.contacts == []
-    assert [item.kind for item in decision.work_items] == ["handoff"]
-    assert made.decide("2026-10-10 15:00").work_items == []
-
-
 def test_a_later_step_that_is_due_makes_a_follow_up_pointless() -> None:
     made = desk(LADDER.replace("offset_days: 20", "offset_days: 2"))
     _, first = sent(made)
@@ -284,29 +269,3 @@ def test_a_plan_names_the_channels_it_passed_over() -> None:
 def decide_with_addresses(made: Desk) -> Decision:
     """Decide as the planner does: holds on addresses are known."""
     return decide(made.known, made.book, made.holds, made.now, address_subject)
-
-
-def test_a_mandatory_step_that_only_a_person_can_take_waits_for_that_person() -> None:
-    ladder = on("email", "handoff").replace("misfire: replan", "mandatory: true")
-    made = desk(ladder, contact_points=(point(consent="granted"),))
-    [item] = made.decide().work_items
-    assert (item.kind, item.step_key) == ("handoff", "notice")
-    assert made.decide("2026-11-20 15:00").contacts == [], "nothing overtakes it"
-    made.tell("work_item.closed", closed(item.step_key, "done"))
-    assert made.known.debts[DEBT].steps["notice"].state == "handed_off"
-    made.decide("2026-11-20 15:00")
-    assert made.known.debts[DEBT].steps["later"].state == "missed", "the ladder went on"
-
-
-def closed(step_key: str | None, decision: str) -> WorkItemFact:
-    return WorkItemFact(
-        work_item_id=uid("item"),
-        kind="handoff",
-        at=at("2026-11-20 12:00"),
-        machine_at=at("2026-11-20 12:00"),
-        debtor_id=DEBTOR,
-        debt_id=uid("d1"),
-        decision=decision,
-        episode=1,
-        step_key=step_key,
-    )

@@ -14,13 +14,14 @@ from contextlib import suppress
 import aiosmtplib
 import msgspec
 
-from services.email_sender.providers.smtp_codes import Stage, refusal
+from services.email_sender.providers.smtp.codes import Stage, refusal
 from shared.sender.errors import ErrorKind, SendError
 
 IDLE_SECONDS_MAX = 15.0  # servers wait for minutes by the book, for tens of seconds in practice
 REST_SECONDS_MAX = 1.0  # after a longer rest a connection is asked whether it is still there
 MAILS_PER_CONNECTION_MAX = 100  # what common relays allow
-WAIT_SECONDS_MAX = 1.0  # for a free connection; then the call was never begun
+WAIT_SECONDS_MAX = 5.0  # for a free connection; then the call was never begun
+RSET_SECONDS_MAX = 2.0  # a server that takes longer is left for another connection
 QUIT_SECONDS_MAX = 1.0
 POOLS_MAX = 1_000  # relays with settings of their own in one process; idle ones are dropped first
 
@@ -53,11 +54,15 @@ class NotHandedOverError(Exception):
 
 
 class Lent(msgspec.Struct):
-    """A connection in use; `mails` counts those that went over it, `fresh` that none did."""
+    """A connection in use; `mails` counts those that it was lent for.
+
+    `clean` says that the server waits for a new mail, and needs no RSET first.
+    """
 
     client: aiosmtplib.SMTP
     mails: int = 0
     idle_since: float = 0.0
+    clean: bool = True
 
     @property
     def fresh(self) -> bool:
@@ -89,10 +94,11 @@ class RelayPool:
             self._free.release()
             raise
 
-    def give_back(self, lent: Lent, *, usable: bool) -> None:
+    def give_back(self, lent: Lent, *, usable: bool, clean: bool) -> None:
         """Take a connection back; keep it when the next mail may use it."""
         lent.mails += 1
         if usable and lent.client.is_connected and lent.mails < MAILS_PER_CONNECTION_MAX:
+            lent.clean = clean
             lent.idle_since = time.monotonic()
             self._idle.append(lent)
         else:
@@ -114,10 +120,10 @@ class RelayPool:
             lent = self._idle.pop()
             rest = time.monotonic() - lent.idle_since
             if lent.client.is_connected and rest < IDLE_SECONDS_MAX:
-                if rest < REST_SECONDS_MAX:
+                if lent.clean and rest < REST_SECONDS_MAX:
                     return lent
                 try:
-                    await lent.client.rset()
+                    await lent.client.rset(timeout=RSET_SECONDS_MAX)
                 except (aiosmtplib.SMTPException, OSError):
                     pass
                 else:

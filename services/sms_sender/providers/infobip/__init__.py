@@ -7,7 +7,7 @@ subscriptions. Out: results, receipts and replies in the runtime's words. Each m
 reference as its id and as callback data: reports of any number of messages come to one URL, and
 each names its attempt. A repeated id is refused, so that a message can never go out twice by
 itself. Bulk requests exist and are not used: each contact is decided, and answered for, alone.
-API: https://www.infobip.com/docs/api/channels/sms; codes: `infobip_codes.py`.
+API: https://www.infobip.com/docs/api/channels/sms; codes: `codes.py`.
 """
 
 import base64
@@ -21,7 +21,7 @@ import msgspec
 from yarl import URL
 
 from services.sms_sender.message import SmsMessage
-from services.sms_sender.providers import infobip_codes as codes
+from services.sms_sender.providers.infobip import codes
 from shared.events.states import ContactState
 from shared.sender.calls import read_answer
 from shared.sender.errors import ErrorKind, SendError

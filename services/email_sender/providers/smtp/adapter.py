@@ -9,7 +9,7 @@ try safe. Bounces, complaints and replies come back by mail (`services.email_sen
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,8 +17,8 @@ import aiosmtplib
 
 from services.email_sender.message import Email, is_address
 from services.email_sender.mime import Mail, MimeError, build
-from services.email_sender.providers.smtp_codes import Stage, refusal
-from services.email_sender.providers.smtp_pool import (
+from services.email_sender.providers.smtp.codes import Stage, refusal
+from services.email_sender.providers.smtp.pool import (
     NotHandedOverError,
     Pools,
     Relay,
@@ -80,7 +80,7 @@ class Smtp:
         except MimeError as error:
             return _refused(ErrorKind.ACCOUNT_SETTINGS, f"settings: {error}")
         seconds_max = _seconds(client)
-        call = Call(await self._pools.of(relay), mail, seconds_max)
+        call = Call(await self._pools.of(relay), mail, sending.stopped, seconds_max)
         try:
             async with asyncio.timeout(seconds_max):
                 return await call.make()
@@ -111,9 +111,12 @@ class Smtp:
 class Call:
     """One mail on its way; `written` says that the server may have all of it."""
 
-    def __init__(self, pool: RelayPool, mail: Mail, seconds_max: float) -> None:
+    def __init__(
+        self, pool: RelayPool, mail: Mail, stopped: Callable[[], bool], seconds_max: float
+    ) -> None:
         self._pool = pool
         self._mail = mail
+        self._stopped = stopped
         self._seconds_max = seconds_max
         self.written = False
 
@@ -121,17 +124,22 @@ class Call:
         """Hand the mail over; a connection that died at rest is replaced once, unnoticed."""
         while True:
             lent = await self._pool.take(self._seconds_max)
-            usable = False
+            result: SendResult | None = None
             try:
-                result = await self._converse(lent.client)
-                usable = isinstance(result, Accepted) or await _cleared(lent.client)
+                # A hold may have come while this mail waited for a connection: claimed anew, it
+                # will be found.
+                if self._stopped():
+                    result = _refused(ErrorKind.NOT_STARTED, "stopped")
+                else:
+                    result = await self._converse(lent.client)
             except aiosmtplib.SMTPServerDisconnected:
                 if self.written or lent.fresh:
                     raise
             else:
                 return result
             finally:
-                self._pool.give_back(lent, usable=usable)
+                clean = isinstance(result, Accepted)
+                self._pool.give_back(lent, usable=result is not None, clean=clean)
 
     async def _converse(self, client: aiosmtplib.SMTP) -> SendResult:
         for stage, command in self._commands(client):
@@ -213,17 +221,6 @@ async def _built(email: Email, account: Account, sending: Sending) -> Mail:
     if "dkim_key" in account.credentials:
         return await asyncio.to_thread(build, email, account, sending)
     return build(email, account, sending)
-
-
-async def _cleared(client: aiosmtplib.SMTP) -> bool:
-    """Say whether a connection is good for the next mail after this one was refused."""
-    if not client.is_connected:
-        return False
-    try:
-        await client.rset()
-    except (aiosmtplib.SMTPException, OSError):
-        return False
-    return True
 
 
 def _refusal(stage: Stage, response: aiosmtplib.SMTPResponse) -> Refused:

@@ -8,6 +8,7 @@ never condemns an address: only codes that speak of the address itself do.
 import re
 from enum import StrEnum
 
+from services.email_sender.statuses import kind_of_status
 from shared.sender.errors import ErrorKind, SendError
 
 PERMANENT = 500
@@ -29,25 +30,6 @@ class Stage(StrEnum):
 AUTHENTICATION = frozenset({530, 534, 535, 538})
 BAD_SYNTAX = frozenset({500, 501, 502, 503, 504, 555})
 
-# Subject and detail of an enhanced code of class 5 -> kind, wherever it is said.
-PERMANENT_KINDS: dict[ErrorKind, tuple[str, ...]] = {
-    ErrorKind.RECIPIENT_INVALID: ("1.0", "1.1", "1.2", "1.3", "1.6", "1.10", "7.17"),
-    ErrorKind.RECIPIENT_UNREACHABLE: ("2.0", "2.1", "2.2", "2.4"),
-    ErrorKind.ACCOUNT_SETTINGS: (
-        "1.7", "1.8", "7.15", "7.20", "7.21", "7.22", "7.23", "7.24", "7.25", "7.26", "7.27",
-        "7.29", "7.30", "7.509", "7.515",
-    ),
-    ErrorKind.CONTENT_REFUSED: ("2.3", "3.4"),
-    ErrorKind.BAD_CREDENTIALS: ("7.8", "7.9", "7.11", "7.13"),
-}  # fmt: skip
-_PERMANENT = {code: kind for kind, codes in PERMANENT_KINDS.items() for code in codes}
-_PERMANENT_SUBJECTS = {
-    "3": ErrorKind.REJECTED,
-    "4": ErrorKind.RECIPIENT_UNREACHABLE,
-    "5": ErrorKind.MALFORMED_REQUEST,
-    "6": ErrorKind.CONTENT_REFUSED,
-    "7": ErrorKind.POLICY_REFUSED,
-}
 # Codes without an enhanced one, by stage.
 _BARE: dict[Stage, dict[int, ErrorKind]] = {
     Stage.SENDER: {
@@ -86,16 +68,6 @@ def enhanced_code(code: int, text: str) -> str | None:
     if found is None or found[1] != str(code)[:1]:
         return None
     return f"{found[1]}.{int(found[2])}.{int(found[3])}"
-
-
-def kind_of_status(status: str) -> ErrorKind:
-    """Return the kind of a permanent status in a delivery report, e.g. `5.1.1`."""
-    detail = status.partition(".")[2]
-    if not status.startswith("5"):
-        return ErrorKind.RECIPIENT_UNREACHABLE
-    return _PERMANENT.get(detail) or _PERMANENT_SUBJECTS.get(
-        detail.partition(".")[0], ErrorKind.REJECTED
-    )
 
 
 def _permanent(stage: Stage, code: int, enhanced: str | None) -> ErrorKind:
