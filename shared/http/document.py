@@ -61,8 +61,9 @@ HEADERS_OF: Mapping[int, str] = {401: "WWW-Authenticate", 405: "Allow", 503: "Re
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error (RFC 9457): what is wrong, and field by field how to mend it.
 
-    `type` is stable and meant for programs, `detail` for people; `instance` names this one answer
-    in the service's log. No member ever repeats a value that was sent.
+    `type` is stable and meant for programs: `urn:regua:problem:` and a word such as `validation`,
+    `invalid-event`, `malformed-json`, `missing-scope`. `detail` is for people; `instance` names
+    this one answer in the service's log. No member ever repeats a value that was sent.
     """
 
     type: str
