@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 from opentelemetry.trace import SpanKind
-from prometheus_client import Histogram
 from starlette.convertors import Convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +26,7 @@ from shared.http.auth import SCOPES, STATE_KEY, Authenticator, Principal, authen
 from shared.http.messages import Answer, Body, unsupported
 from shared.http.problems import Problem, from_http
 from shared.telemetry import logs, metrics, tracing
+from shared.telemetry.labels import Observes
 
 REQUESTS_IN_FLIGHT_MAX = 512  # beyond it requests wait for nothing but memory: 503, come back
 WEBSOCKET_REFUSED = 1_008  # policy: there are no websockets here
@@ -246,7 +246,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
 
 
 @lru_cache(maxsize=SERIES_MAX)
-def _seconds(method: str, route: str, status: int) -> Histogram:
+def _seconds(method: str, route: str, status: int) -> Observes:
     return metrics.HTTP_SECONDS.labels(method, route, str(status))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.sms_sender.channel import SMS
 from services.sms_sender.message import SmsMessage
-from services.sms_sender.providers.twilio import KIND_OF_CODE
+from services.sms_sender.providers.twilio.codes import KIND_OF_CODE
 from shared.events.configuration import SenderAccount
 from tests.contract.providers.entry import NOWHERE, Entry
 

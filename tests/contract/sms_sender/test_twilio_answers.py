@@ -7,13 +7,12 @@ import pytest
 
 from services.sms_sender.message import SmsMessage
 from services.sms_sender.providers.twilio import (
-    CODES,
-    KIND_OF_CODE,
     Twilio,
     encoded,
     form,
     read_send_answer,
 )
+from services.sms_sender.providers.twilio.codes import CODES, KIND_OF_CODE
 from shared.events.states import ContactState
 from shared.sender.errors import ErrorKind
 from shared.sender.provider import (

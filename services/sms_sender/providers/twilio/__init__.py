@@ -1,9 +1,9 @@
-"""Twilio Programmable Messaging: send, authenticate, read_webhook, code table.
+"""Twilio Programmable Messaging: send, authenticate, read_webhook.
 
 In: messages and accounts (`account_sid`, `auth_token`, and during a rotation `auth_token_next` or
 `auth_token_previous`). Out: results and receipts in the runtime's words. Twilio has no idempotency
 key: a time-out stays unknown until a status callback, which each message names by its own URL.
-API: https://www.twilio.com/docs/messaging/api; codes: https://www.twilio.com/docs/api/errors.
+API: https://www.twilio.com/docs/messaging/api; codes: `codes.py`.
 """
 
 import base64
@@ -18,6 +18,12 @@ import msgspec
 from yarl import URL
 
 from services.sms_sender.message import SmsMessage
+from services.sms_sender.providers.twilio.codes import (
+    INBOUND_WORDS,
+    KIND_OF_CODE,
+    KIND_OF_STATUS,
+    STATES,
+)
 from shared.events.states import ContactState
 from shared.sender.calls import read_answer
 from shared.sender.errors import ErrorKind, SendError
@@ -52,53 +58,6 @@ _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _QUOTED = re.compile(rb"[^A-Za-z0-9_.~ -]")  # in a form; a space becomes a plus sign
 _REFERENCE = re.compile(r"[!-~]{1,64}")  # what a webhook may call a message: it is looked up in SQL
 _NUMBER = re.compile(r"[0-9]{1,9}")  # a vendor's code or seconds; longer ones overflow something
-
-# Vendor code -> kind of error: of the answer to a send, and of a negative status callback.
-CODES: dict[ErrorKind, tuple[int, ...]] = {
-    ErrorKind.RECIPIENT_OPTED_OUT: (21610, 63014, 63033),
-    ErrorKind.RECIPIENT_INVALID: (
-        21211, 21214, 21217, 21604, 21612, 21614, 30005, 30006, 63003, 63024,
-    ),
-    ErrorKind.RECIPIENT_UNREACHABLE: (30003, 30008, 30017, 30410, 63009, 63010, 63012),
-    ErrorKind.THROTTLED: (14107, 20429, 63017, 63018, 63038),
-    ErrorKind.NUMBER_THROTTLED: (21611, 30001, 30022, 30023, 30027),
-    ErrorKind.PROVIDER_BUSY: (20500, 20503),
-    ErrorKind.BAD_CREDENTIALS: (20003, 20005, 20006, 30002),
-    ErrorKind.NO_FUNDS: (30026,),
-    ErrorKind.ACCOUNT_SETTINGS: (
-        20404, 21212, 21408, 21603, 21606, 21659, 21660, 21701, 21702, 21703, 21704, 21705, 30032,
-        63001, 63007, 63008,
-    ),
-    ErrorKind.CONTENT_REFUSED: (
-        21602, 21617, 21618, 21655, 21656, 30007, 63013, 63016, 63021, 63027, 63028, 63040, 63041,
-    ),
-    ErrorKind.POLICY_REFUSED: (30034, 30460, 30466, 30610, 30863, 30869),
-    ErrorKind.MALFORMED_REQUEST: (20001, 21609, 21619, 21620, 21626),
-}  # fmt: skip
-KIND_OF_CODE = {code: kind for kind, codes in CODES.items() for code in codes}
-
-# Without a body that we can read, these statuses alone say that nothing was taken.
-KIND_OF_STATUS = {
-    401: ErrorKind.BAD_CREDENTIALS,
-    403: ErrorKind.BAD_CREDENTIALS,
-    429: ErrorKind.THROTTLED,
-}
-
-# Twilio's words for a message's way. Words not listed move nothing and are kept.
-STATES: dict[str, ContactState] = {
-    "queued": ContactState.ACCEPTED,
-    "accepted": ContactState.ACCEPTED,
-    "scheduled": ContactState.ACCEPTED,
-    "sending": ContactState.SENT,
-    "sent": ContactState.SENT,
-    "delivered": ContactState.DELIVERED,
-    "partially_delivered": ContactState.DELIVERED,
-    "read": ContactState.READ,
-    "undelivered": ContactState.UNDELIVERED,
-    "failed": ContactState.UNDELIVERED,
-    "canceled": ContactState.UNDELIVERED,
-}
-INBOUND_WORDS = frozenset({"received", "receiving"})
 
 
 class _Message(msgspec.Struct):
