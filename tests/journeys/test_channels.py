@@ -188,9 +188,7 @@ def test_free_text_goes_inside_the_service_window_and_nowhere_else(journey: Jour
     journey.run_until(opening + timedelta(hours=2))
 
     assert accepted_by(journey, writes) == ["meta", "meta"], "written to within the day"
-    assert accepted_by(journey, silent) == ["meta", "twilio"], (
-        "refused: the next one took it"
-    )
+    assert accepted_by(journey, silent) == ["meta", "twilio"], "refused: the next one took it"
     refused = [c for c in journey.contacts_of(silent) if c["balance_class"] == "failed"]
     assert [contact["channel"] for contact in refused] == ["whatsapp"]
     journey.check()
