@@ -130,7 +130,7 @@ def account_allowed(portfolio: Portfolio, account: SenderAccount) -> str | None:
         portfolio.country,
         portfolio.collector_role,
         account.channel,
-        attested=portfolio.whatsapp_attestation is not None,
+        attested=bool((portfolio.whatsapp_attestation or "").strip()),
     )
 
 

@@ -6,7 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from services.scheduler.policy.channels import channel_allowed, check_portfolio
+from services.scheduler.policy.channels import (
+    channel_allowed,
+    check_portfolio,
+    content_allowed,
+)
 from services.scheduler.policy.values import day_text, money
 from shared.events import debt as events
 from tests.unit.scheduler.policy.builders import (
@@ -57,6 +61,38 @@ def test_a_portfolio_is_checked_before_any_debtor_is_touched() -> None:
         portfolio(), shipped_ladder("br-consumer-standard"), {"main-sms": account()}
     )
     assert fine == []
+
+
+@pytest.mark.parametrize(
+    ("attestation", "rules"),
+    [
+        (None, {"attestation_missing"}),
+        ("  ", {"attestation_missing"}),
+        ("Signed by the agency on 2027-01-05, file 12/2027", set()),
+    ],
+)
+def test_a_third_partys_whatsapp_is_off_until_its_attestation_is_recorded(
+    attestation: str | None, rules: set[str]
+) -> None:
+    meta = account(channel="whatsapp", provider="meta")
+    agency = us_portfolio(accounts={"whatsapp": "wa"}, whatsapp_attestation=attestation)
+    assert {f.rule for f in check_portfolio(agency, None, {"wa": meta})} == rules
+
+
+@pytest.mark.parametrize(
+    ("channel", "content_class", "country", "rule"),
+    [
+        ("email", "utility", "BR", None),
+        ("email", "marketing", "BR", "email_reminders_only"),
+        ("whatsapp", "marketing", "BR", None),
+        ("whatsapp", "marketing", "US", "content_class_refused"),
+        ("sms", "marketing", "US", None),
+    ],
+)
+def test_what_a_channel_does_not_carry(
+    channel: str, content_class: str, country: str, rule: str | None
+) -> None:
+    assert content_allowed(channel, content_class, country) == rule
 
 
 @pytest.mark.parametrize(

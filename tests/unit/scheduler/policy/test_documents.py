@@ -71,6 +71,9 @@ def test_every_shipped_file_loads_under_its_own_name(folder: str) -> None:
         ("    channels: [sms]\n", "    channels: [fax]\n", 7, "steps.0.channels"),
         ("    channels: [sms]\n", "    channels: [sms, email]\n", 8, "steps.0.templates"),
         ("    channels: [sms]\n", "", 4, "steps.0"),
+        ("    channels: [sms]\n", "    channels: [sms, sms]\n", 7, "steps.0.channels"),
+        ("    channels: [sms]\n", "    channels: [handoff, sms]\n", 7, "steps.0.channels"),
+        ("offset_days: 5", "fallback: {unread_days: 1}\n    offset_days: 5", 10, "fallback"),
         ("version: 1", "version: 1\nversion: 2", 3, "version"),
         ("ladder: trial", "ladder: &a trial\ntitle: *a", 2, "$"),
         ("ladder: trial", "ladder: [trial", 2, "$"),
@@ -158,3 +161,36 @@ def test_shipped_values_are_those_of_the_sources() -> None:
     massachusetts = shipped_pack("us-ma").caps[0]
     assert (massachusetts.maximum, massachusetts.days, massachusetts.scope) == (2, 7, "debt")
     assert shipped_pack("us-tcpa").consent == {"sms": "granted"}
+
+
+@pytest.mark.parametrize(
+    ("fallback", "field"),
+    [
+        ("{}", "steps.0.fallback"),
+        ("{undelivered_days: 31}", "steps.0.fallback.undelivered_days"),
+        ("{unread_days: -1}", "steps.0.fallback.unread_days"),
+        ("{undelivered_days: 3, unanswered_days: 2}", "steps.0.fallback"),
+        ("{sometimes: 1}", "steps.0.fallback.sometimes"),
+    ],
+)
+def test_a_fallback_that_makes_no_sense_is_refused(fallback: str, field: str) -> None:
+    text = LADDER.replace(
+        "    channels: [sms]\n    templates: {sms: hello}\n",
+        "    channels: [sms, whatsapp]\n    templates: {sms: hello, whatsapp: oi}\n"
+        f"    fallback: {fallback}\n",
+        1,
+    )
+    with pytest.raises(PolicyError) as refused:
+        load_ladder(text)
+    assert refused.value.field == field
+    assert refused.value.line == 9
+
+
+def test_email_carries_no_offers() -> None:
+    text = LADDER.replace("[sms]", "[email]").replace("{sms: hello}", "{email: hello}", 2)
+    assert load_ladder(text)
+    with pytest.raises(PolicyError) as refused:
+        load_ladder(
+            text.replace("stage: reminder", "stage: reminder\n    content_class: marketing")
+        )
+    assert refused.value.field == "steps.0.content_class"
