@@ -45,6 +45,7 @@ from tests.support.contacts import (
     a_template,
     now,
 )
+from tests.support.outgoing import outgoing
 from tests.support.wire import Provider, free_port, is_ready, post_signed, progress_of
 
 PARTITIONS = 2
@@ -299,13 +300,4 @@ class Stage:
         await self.producer.publish([self._outgoing(topic, kind, key, body)])
 
     def _outgoing(self, topic: str, kind: str, key: str, body: msgspec.Struct) -> Outgoing:
-        event = Envelope(
-            id=uuid4(),
-            type=kind,
-            source="regua/scheduler",
-            time=now(),
-            key=key,
-            tenant_id=TENANT,
-            data=envelope.encode(body),
-        )
-        return Outgoing(topic + self.suffix, key, event.headers(), event.data)
+        return outgoing(topic + self.suffix, kind, key, body)
