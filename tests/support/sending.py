@@ -92,8 +92,6 @@ class Stage:
         """The topic of this channel's tasks, without its suffix."""
         return TASKS_BY_CHANNEL[self.channel.name].name
 
-    # The scheduler's part.
-
     async def configure(
         self,
         *,
@@ -217,8 +215,6 @@ class Stage:
         self, url: str, fields: Mapping[str, str], signature: str | None = None
     ) -> int:
         return await post_signed(url, fields, TOKEN, signature)
-
-    # The sender itself.
 
     def environment(self, port: int) -> dict[str, str]:
         return {

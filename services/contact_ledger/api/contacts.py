@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
-    ANOTHERS,
+    OF_ANOTHER,
     OUTCOMES,
     PAGE_DEFAULT,
     UUID_FORMAT,
@@ -78,7 +78,7 @@ def router(reading: Reading) -> APIRouter:
 
     @routes.get(
         "/v1/contacts",
-        openapi_extra=operation("list_contacts", gives=ContactPage, refuses=ANOTHERS),
+        openapi_extra=operation("list_contacts", gives=ContactPage, refuses=OF_ANOTHER),
     )
     async def list_contacts(
         tenant: Tenant,
@@ -107,7 +107,7 @@ def router(reading: Reading) -> APIRouter:
 
     @routes.get(
         "/v1/contacts/{contact_id}",
-        openapi_extra=operation("read_contact", gives=ContactView, refuses=ANOTHERS),
+        openapi_extra=operation("read_contact", gives=ContactView, refuses=OF_ANOTHER),
     )
     async def read_contact(tenant: Tenant, contact_id: ContactId) -> Response:
         """One contact as it stands."""

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
-    ANOTHERS,
+    OF_ANOTHER,
     PAGE_DEFAULT,
     Limit,
     Reading,
@@ -62,7 +62,7 @@ def router(reading: Reading) -> APIRouter:
     routes = APIRouter(tags=["feed"])
 
     @routes.get(
-        "/v1/events", openapi_extra=operation("read_facts", gives=FactPage, refuses=ANOTHERS)
+        "/v1/events", openapi_extra=operation("read_facts", gives=FactPage, refuses=OF_ANOTHER)
     )
     async def read_events(
         tenant: Tenant,

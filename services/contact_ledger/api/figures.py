@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from services.contact_ledger.api.reading import (
-    ANOTHERS,
+    OF_ANOTHER,
     FromDay,
     PortfolioId,
     Reading,
@@ -104,7 +104,7 @@ def router(reading: Reading) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["figures"])
 
-    @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures, refuses=ANOTHERS))
+    @routes.get("/v1/kpis", openapi_extra=operation("read_kpis", gives=Figures, refuses=OF_ANOTHER))
     async def read_kpis(
         tenant: Tenant,
         starts_at: Annotated[
@@ -131,7 +131,8 @@ def router(reading: Reading) -> APIRouter:
 
 def _add_balance(routes: APIRouter, reading: Reading) -> None:
     @routes.get(
-        "/v1/balance", openapi_extra=operation("read_balance", gives=BalanceSheet, refuses=ANOTHERS)
+        "/v1/balance",
+        openapi_extra=operation("read_balance", gives=BalanceSheet, refuses=OF_ANOTHER),
     )
     async def read_balance(
         tenant: Tenant,
@@ -153,7 +154,7 @@ def _add_balance(routes: APIRouter, reading: Reading) -> None:
         return json_response(sheet)
 
     @routes.get(
-        "/v1/alarms", openapi_extra=operation("read_alarms", gives=AlarmList, refuses=ANOTHERS)
+        "/v1/alarms", openapi_extra=operation("read_alarms", gives=AlarmList, refuses=OF_ANOTHER)
     )
     async def read_alarms(tenant: Tenant) -> Response:
         """Contacts whose facts contradict each other, newest first (at most 1,000)."""

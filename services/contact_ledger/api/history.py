@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from services.contact_ledger import cursors
 from services.contact_ledger.api.reading import (
-    ANOTHERS,
+    OF_ANOTHER,
     PAGE_DEFAULT,
     Cursor,
     DebtorId,
@@ -40,7 +40,7 @@ def router(reading: Reading) -> APIRouter:
 
     @routes.get(
         "/v1/debtors/{debtor_id}/history",
-        openapi_extra=operation("read_history", gives=HistoryPage, refuses=ANOTHERS),
+        openapi_extra=operation("read_history", gives=HistoryPage, refuses=OF_ANOTHER),
     )
     async def read_history(
         tenant: Tenant,

@@ -22,7 +22,7 @@ from shared.http.problems import FieldError, Problem, invalid
 from shared.postgres.connection import Pool
 from shared.privacy import Keyring
 
-ANOTHERS = (404,)  # what another tenant owns, `?tenant=` included, is not there
+OF_ANOTHER = (404,)  # what another tenant owns, `?tenant=` included, is not there
 PAGE_DEFAULT = 100
 UUID_FORMAT: dict[str, JsonValue] = {"format": "uuid"}
 PAGE_MAX = 1_000  # about 1 MB of JSON; larger pages only delay the first line

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from services.contact_ledger.api import contacts
 from services.contact_ledger.api.contacts import ContactView
 from services.contact_ledger.api.reading import (
-    ANOTHERS,
+    OF_ANOTHER,
     PAGE_DEFAULT,
     PAGE_MAX,
     Reading,
@@ -77,7 +77,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-SEARCH = operation("search", gives=SearchResult, refuses=ANOTHERS) | {
+SEARCH = operation("search", gives=SearchResult, refuses=OF_ANOTHER) | {
     "requestBody": body(
         {
             JSON: media(
