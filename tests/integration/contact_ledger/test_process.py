@@ -66,7 +66,7 @@ async def run(
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     async with asyncio.timeout(SECONDS_MAX):
         _, said = await process.communicate()
-    return process.returncode, said.decode()
+    return process.returncode, (said or b"").decode()
 
 
 async def answer(settings: dict[str, str], path: str) -> Any:
