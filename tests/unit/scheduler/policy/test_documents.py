@@ -188,7 +188,7 @@ def test_a_fallback_that_makes_no_sense_is_refused(fallback: str, field: str) ->
 
 def test_email_carries_no_offers() -> None:
     text = LADDER.replace("[sms]", "[email]").replace("{sms: hello}", "{email: hello}", 2)
-    assert load_ladder(text)
+    assert load_ladder(text).steps[0].channels == ("email",)
     with pytest.raises(PolicyError) as refused:
         load_ladder(
             text.replace("stage: reminder", "stage: reminder\n    content_class: marketing")
