@@ -21,6 +21,7 @@ GSM_BASIC = frozenset(
 GSM_EXTENDED = frozenset("\f^{}\\[~]|€")  # two septets each
 _GSM = GSM_BASIC | GSM_EXTENDED
 GSM_SINGLE, GSM_PART = 160, 153  # septets of one message, and of each part of a split one
+BASIC_PLANE_LAST = "\uffff"  # characters beyond it take two UTF-16 units
 UCS2_SINGLE, UCS2_PART = 70, 67  # UTF-16 units, likewise
 TEXT_CHARS_MAX = 1_600  # what providers take in one request
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -56,7 +57,9 @@ def segments_of(text: str) -> int:
     if _GSM.issuperset(text):
         sizes = [2 if char in GSM_EXTENDED else 1 for char in text]
         return _parts(sizes, GSM_SINGLE, GSM_PART)
-    sizes = [2 if ord(char) > 0xFFFF else 1 for char in text]  # noqa: PLR2004 - beyond the BMP
+    if max(text) <= BASIC_PLANE_LAST:
+        return 1 if len(text) <= UCS2_SINGLE else -(-len(text) // UCS2_PART)
+    sizes = [2 if char > BASIC_PLANE_LAST else 1 for char in text]
     return _parts(sizes, UCS2_SINGLE, UCS2_PART)
 
 
