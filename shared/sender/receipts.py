@@ -101,15 +101,15 @@ class Interpreter:
         self._came.set()
 
     async def _rest(self, *, busy: bool) -> None:
+        """Wait for more; what overtook our own record goes first again, so that order holds."""
         if busy and len(self._queue) < BATCH_MAX:
             await asyncio.sleep(LINGER_SECONDS)
-        if self._queue:
-            return
-        self._came.clear()
-        with suppress(TimeoutError):
-            seconds = OVERTAKING_PAUSE_SECONDS if self._overtaking else IDLE_SECONDS
-            await asyncio.wait_for(self._came.wait(), seconds)
-        self._queue.extend(self._overtaking)
+        if not self._queue:
+            self._came.clear()
+            with suppress(TimeoutError):
+                seconds = OVERTAKING_PAUSE_SECONDS if self._overtaking else IDLE_SECONDS
+                await asyncio.wait_for(self._came.wait(), seconds)
+        self._queue.extendleft(reversed(self._overtaking))
         self._overtaking = []
 
     async def _interpret(self) -> None:
