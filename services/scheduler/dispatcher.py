@@ -217,7 +217,9 @@ def _hand_over(
         priority=priority,
     )
     ws.out.hand_over(state, record.channel, "contact.task.v1", task)
-    fact = ws.decided(state, contact_id, (*why, *go.reasons))
+    judged = {reason.rule for reason in go.reasons}  # the gate's word on a rule is the newer one
+    reasons = (*(reason for reason in why if reason.rule not in judged), *go.reasons)
+    fact = ws.decided(state, contact_id, reasons)
     ws.out.state_fact(state, "contact.dispatched.v1", fact)
     ws.tally.handed_over(record.channel)
     closing = go.not_after + CLOSE_AFTER_WINDOW

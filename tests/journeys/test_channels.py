@@ -79,7 +79,7 @@ def test_what_does_not_arrive_goes_on_from_sms_to_whatsapp_to_mail(journey: Jour
     why = [
         reason["inputs"]["because"]
         for line in journey.history(lost)
-        if line["type"] == "contact.planned.v1"
+        if line["type"] in {"contact.planned.v1", "contact.dispatched.v1"}
         for reason in line["reasons"]
         if reason["rule"] == "ladder.fallback"
     ]

@@ -17,6 +17,8 @@ SECRETS = {
     "scheduler": "IDENTITY_KEYS",
     "contact_ledger": "LEDGER_KEK",
     "sms_sender": "CALLBACK_KEY",
+    "email_sender": "CALLBACK_KEY",
+    "whatsapp_sender": "CALLBACK_KEY",
 }
 
 
