@@ -25,17 +25,6 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
 
     def upsert(self) -> str:
         """Return the upsert of a batch: $1 is the array of changes, as JSON."""
-        said = {
-            field.name: _default(field)
-            for field in msgspec.structs.fields(self.shape)
-            if _default(field) is not None
-        }
-        blank = f"NULL::{self.table}"
-        if said:
-            blank = f"json_populate_record({blank}, '{msgspec.json.encode(said).decode()}')"
-        return self._upsert(f"json_populate_recordset({blank}, $1::json)")
-
-    def _upsert(self, source: str) -> str:
         names = ", ".join(self.shape.__struct_fields__)
         key = ", ".join(self.key)
         merged = ", ".join(
@@ -43,9 +32,19 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
             for column, rule in self.rules.items()
         )
         return (
-            f"INSERT INTO {self.table} AS kept ({names}) SELECT {names} FROM {source} "  # noqa: S608
+            f"INSERT INTO {self.table} AS kept ({names}) SELECT {names} "  # noqa: S608
+            f"FROM json_populate_recordset({self._blank()}, $1::json) "
             f"ORDER BY {key} ON CONFLICT ({key}) DO UPDATE SET {merged}"
         )
+
+    def _blank(self) -> str:
+        """Return the row of a change that says nothing."""
+        defaults = {each.name: _default(each) for each in msgspec.structs.fields(self.shape)}
+        said = {name: default for name, default in defaults.items() if default is not None}
+        nothing = f"NULL::{self.table}"
+        if not said:
+            return nothing
+        return f"json_populate_record({nothing}, '{msgspec.json.encode(said).decode()}')"
 
 
 FIRST = "COALESCE({old}, {new})"
