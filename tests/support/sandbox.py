@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import httpx
 import msgspec
@@ -31,6 +32,11 @@ class Hook(msgspec.Struct, frozen=True):
     path: str
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The body as a form, as Twilio posts it."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
 
 
 class Receiver:

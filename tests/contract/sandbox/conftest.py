@@ -1,18 +1,15 @@
 """A running sandbox, a receiver of its webhooks, and the provider's own SDK as its client."""
 
 import base64
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 import httpx
-import msgspec
 import pytest
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from tests.support import sandbox as process
 from tests.support.sandbox import Sandbox
 from tests.support.sandbox import eventually as poll
 
@@ -20,61 +17,18 @@ SID = "AC" + "0123456789abcdef" * 2
 TOKEN = "sandbox-token"
 NUMBER = "+15017122661"
 DEBTOR = "+5511987654321"
+SIGNATURE = "x-twilio-signature"
 
 T = TypeVar("T")
 
 
-class Hook(msgspec.Struct):
-    """One webhook as it arrived."""
-
-    path: str
-    fields: dict[str, str]
-    signature: str
-    url: str
-
-
-class Receiver:
-    """Takes webhooks on 127.0.0.1; `statuses` are answered in turn, then 204."""
-
-    def __init__(self) -> None:
-        self.hooks: list[Hook] = []
-        self.statuses: list[int] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["content-length"])).decode()
-                url = f"http://{self.headers['host']}{self.path}"
-                fields = dict(parse_qsl(raw, keep_blank_values=True))
-                signature = self.headers["x-twilio-signature"]
-                receiver.hooks.append(Hook(self.path, fields, signature, url))
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+class Receiver(process.Receiver):
+    """Takes Twilio's webhooks."""
 
     def told(self, sid: str) -> list[str]:
         """Statuses told about a message, in order of arrival."""
         return [h.fields["MessageStatus"] for h in list(self.hooks)
                 if h.fields.get("MessageSid") == sid and "MessageStatus" in h.fields]  # fmt: skip
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture(scope="module")

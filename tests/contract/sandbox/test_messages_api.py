@@ -10,7 +10,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, TOKEN, Receiver
+from tests.contract.sandbox.conftest import DEBTOR, NUMBER, SID, SIGNATURE, TOKEN, Receiver
 from tests.support.sandbox import Sandbox
 
 Eventually = Callable[[Callable[[], Any]], Any]
@@ -120,9 +120,9 @@ def test_status_callbacks_carry_twilios_fields_and_signature(
     validator = RequestValidator(TOKEN)
     for hook in [h for h in receiver.hooks if h.fields["MessageSid"] == sid]:
         assert hook.url == url
-        assert validator.validate(url, hook.fields, hook.signature)
-        assert not validator.validate(url + "&x=1", hook.fields, hook.signature)
-        assert not validator.validate(url, {**hook.fields, "To": "+1"}, hook.signature)
+        assert validator.validate(url, hook.fields, hook.headers[SIGNATURE])
+        assert not validator.validate(url + "&x=1", hook.fields, hook.headers[SIGNATURE])
+        assert not validator.validate(url, {**hook.fields, "To": "+1"}, hook.headers[SIGNATURE])
         assert hook.fields["SmsSid"] == sid
         assert hook.fields["SmsStatus"] == hook.fields["MessageStatus"]
         assert (hook.fields["To"], hook.fields["From"]) == (DEBTOR, NUMBER)
@@ -157,7 +157,7 @@ def test_stop_blocks_the_pair_and_start_frees_it(
     assert hook.fields["Body"] == " stop "
     assert hook.fields["SmsStatus"] == "received"
     assert (hook.fields["NumMedia"], hook.fields["FromCountry"]) == ("0", "BR")
-    assert RequestValidator(TOKEN).validate(hook.url, hook.fields, hook.signature)
+    assert RequestValidator(TOKEN).validate(hook.url, hook.fields, hook.headers[SIGNATURE])
     with pytest.raises(TwilioRestException) as refused:
         client.messages.create(to=to, from_=NUMBER, body="Pague hoje")
     assert refused.value.code == 21610
