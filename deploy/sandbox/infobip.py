@@ -22,7 +22,7 @@ from deploy.sandbox.infobip_requests import (
     violations,
 )
 from deploy.sandbox.intake import Intake, Refused
-from deploy.sandbox.messages import Kept, Message
+from deploy.sandbox.messages import Kept, Message, answer
 from deploy.sandbox.numbers import is_fixed_line
 from deploy.sandbox.provider import Parts
 from deploy.sandbox.references import named
@@ -254,17 +254,7 @@ class Infobip:
         to = account.subscription() if account is not None else None
         if to is None:
             return
-        inbound = Message(
-            sid=secrets.token_hex(16),
-            provider=PROVIDER,
-            account_id=about.account_id,
-            from_=about.to,
-            to=about.from_,
-            body=text,
-            created=self._parts.clock.now,
-            status="received",
-            direction="inbound",
-        )
+        inbound = answer(about, text, sid=secrets.token_hex(16), created=self._parts.clock.now)
         entry = self._parts.witness.entry("inbound", PROVIDER, about)
         entry.message_sid, entry.reply = inbound.sid, intent
         self._reports.inbound(to, inbound, entry)

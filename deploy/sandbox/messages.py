@@ -41,6 +41,23 @@ class Message(msgspec.Struct, gc=False):
     person: str | None = None
 
 
+def answer(
+    about: Message, text: str, *, sid: str, created: datetime, to: str | None = None
+) -> Message:
+    """Return what a person answers to a message; to its sender unless told otherwise."""
+    return Message(
+        sid=sid,
+        provider=about.provider,
+        account_id=about.account_id,
+        from_=about.to,
+        to=to or about.from_,
+        body=text,
+        created=created,
+        status="received",
+        direction="inbound",
+    )
+
+
 M = TypeVar("M", bound=Message)
 
 

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
+from deploy.sandbox import messages
 from deploy.sandbox.messages import Message
 from deploy.sandbox.ses_records import Json, instant
 from deploy.sandbox.ses_store import Account, Mail, new_message_id
@@ -60,16 +61,8 @@ def answered_to(about: Mail) -> str:
 
 def answer(about: Mail, text: str, created: datetime) -> Message:
     """Return an answer as a message of the sandbox."""
-    return Message(
-        sid=new_message_id(),
-        provider=about.provider,
-        account_id=about.account_id,
-        from_=about.to,
-        to=answered_to(about),
-        body=text,
-        created=created,
-        status="received",
-        direction="inbound",
+    return messages.answer(
+        about, text, sid=new_message_id(), created=created, to=answered_to(about)
     )
 
 

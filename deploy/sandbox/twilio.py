@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from deploy.sandbox.intake import Intake, Refused
-from deploy.sandbox.messages import Message
+from deploy.sandbox.messages import Message, answer
 from deploy.sandbox.numbers import is_fixed_line
 from deploy.sandbox.provider import Parts
 from deploy.sandbox.twilio_errors import error
@@ -159,17 +159,7 @@ class Twilio:
             self._store.opted_out.add((about.from_, about.to))
         elif word in START_WORDS:
             self._store.opted_out.discard((about.from_, about.to))
-        inbound = Message(
-            sid=new_sid(),
-            provider=PROVIDER,
-            account_id=about.account_id,
-            from_=about.to,
-            to=about.from_,
-            body=text,
-            created=self._parts.clock.now,
-            status="received",
-            direction="inbound",
-        )
+        inbound = answer(about, text, sid=new_sid(), created=self._parts.clock.now)
         self._store.messages.add(inbound)
         account = self._store.accounts.get(about.account_id)
         number = self._store.numbers.get((about.account_id, about.from_))
