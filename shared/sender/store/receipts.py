@@ -211,7 +211,12 @@ async def mark(conn: Connection, marks: Sequence[tuple[UUID, date, str]]) -> Non
 async def lock_attempts(
     conn: Connection, keys: Sequence[tuple[UUID, int, date]]
 ) -> dict[tuple[UUID, int], StoredAttempt]:
-    """Lock the attempts of these keys, in key order; absent ones are not in the answer."""
+    """Lock the attempts of these keys, in key order; absent ones are not in the answer.
+
+    PostgreSQL (seen with 18.6) leaves rows out of a locking read over several partitions when they
+    were changed while it waited for them. They are locked all the same, so that reading once more
+    finds them as they are and will stay.
+    """
     distinct = sorted(set(keys), key=lambda key: (key[0].bytes, key[1]))
     rows = await conn.fetch(
         LOCK_BY_KEY,
@@ -219,6 +224,8 @@ async def lock_attempts(
         [key[1] for key in distinct],
         [key[2] for key in distinct],
     )
+    if len(rows) < len(distinct):
+        return await attempts_at(conn, distinct)
     return {(row["contact_id"], row["n"]): stored_attempt(row) for row in rows}
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from deploy.local.databases import Database
 from shared.postgres import Connection, Pool, migrate, open_pool
-from shared.sender.attempts import State, Work
+from shared.sender.attempts import State, Work, ends_on
 from shared.sender.holds import forbids
-from shared.sender.store import claims, holds, partitions, permits
+from shared.sender.store import claims, holds, partitions, permits, receipts
 from shared.sender.store.claims import Candidate, Verdict
 from tests.support.contacts import a_hold, a_permit, a_task, now
 
@@ -143,6 +143,28 @@ async def test_the_claim_finds_its_rows_by_key_whatever_the_statistics_say(pool:
     assert [node["Relation Name"] for node in scans] == []
 
 
+async def test_a_receipt_finds_attempts_of_several_days_that_change_meanwhile(pool: Pool) -> None:
+    """PostgreSQL leaves such rows out of a locking read over partitions: they are read again."""
+    until = now() + timedelta(hours=1)
+    tasks = [
+        a_task(permit=a_permit(not_after=until + timedelta(days=number % 2))) for number in range(6)
+    ]
+    claimed = await _claim(pool, [_candidate(task) for task in tasks])
+    assert {each.verdict for each in claimed} == {State.CLAIMED}
+    keys = [(task.contact_id, 1, ends_on(task.permit.not_after)) for task in tasks]
+    async with pool.acquire() as writer, pool.acquire() as reader:
+        await writer.execute("BEGIN; UPDATE attempt SET state = 'ACCEPTED'")
+        async with claims.hot_transaction(reader):
+            locked, _ = await asyncio.gather(
+                receipts.lock_attempts(reader, keys), _commit_when_waited_for(pool, writer)
+            )
+            assert {key: each.state for key, each in locked.items()} == {
+                (contact, n): State.ACCEPTED for contact, n, _ in keys
+            }
+            free = await writer.fetch("SELECT FROM attempt FOR UPDATE SKIP LOCKED")
+            assert free == []  # what was read again is locked, too
+
+
 async def test_partitions_are_made_once_and_dropped_when_nothing_waits_in_them(pool: Pool) -> None:
     old, older = date(2026, 1, 2), date(2026, 1, 1)
     for _ in range(2):
@@ -155,6 +177,15 @@ async def test_partitions_are_made_once_and_dropped_when_nothing_waits_in_them(p
     assert dropped == [older]
     assert old in left
     assert now().date() in left
+
+
+async def _commit_when_waited_for(pool: Pool, writer: Connection) -> None:
+    """Commit once a statement waits for a row that this transaction holds."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while not await pool.fetchval(waits):  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.01)
+    await writer.execute("COMMIT")
 
 
 async def _claim(pool: Pool, candidates: list[Candidate]) -> list[Verdict]:
