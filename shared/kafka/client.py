@@ -43,7 +43,11 @@ CONSUMER_REQUEST_TIMEOUT_MS = REBALANCE_TIMEOUT_MS + 5_000
 READER_REQUEST_TIMEOUT_MS = 10_000  # readers join no group, nothing of theirs waits that long
 POLL_INTERVAL_MS_MAX = 300_000  # a member that does not poll for so long is thrown out
 HEARTBEATS_PER_SESSION = 3  # as Kafka advises: three chances before a session ends
-FETCH_WAIT_MS = 500  # how long the broker holds an empty fetch; data ends the wait at once
+# How long the broker holds an empty fetch. Data ends the wait at once, but only data of partitions
+# that the fetch names: aiokafka leaves out those whose records were being handled when it asked, so
+# that a fact may wait this long for the next one. An empty fetch costs some 0.5 ms of CPU in all.
+GROUP_FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 500  # readers of compacted topics, which hand everything over at once
 FETCH_BYTES_MIN = 1  # the broker answers as soon as there is anything
 FETCH_BYTES_MAX = 16 * 1024 * 1024  # memory of one answer
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024  # per partition; above the largest batch
@@ -61,7 +65,7 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     session_timeout_ms: int = 30_000
     fetch_bytes_min: int = FETCH_BYTES_MIN
-    fetch_wait_ms: int = FETCH_WAIT_MS
+    fetch_wait_ms: int = GROUP_FETCH_WAIT_MS
     silence_seconds_max: float = 180.0
     commit_interval_seconds: float = 1.0
     start_seconds_max: float = 60.0

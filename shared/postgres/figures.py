@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 
 from shared.kafka.client import ConnectionFailures
-from shared.postgres import pages
+from shared.postgres import backlog
 from shared.postgres.connection import TRANSIENT_ERRORS, Pool
 from shared.postgres.pages import Position
 from shared.telemetry import logs, metrics
@@ -128,14 +128,14 @@ class Figures:
             stored = await conn.fetchrow(RELAY, OUTBOX)
             published = Position(*stored) if stored is not None else Position()
             newest = await conn.fetchrow(NEWEST)
-            waiting = await pages.count_after(conn, published)
+            waiting = await backlog.count_after(conn, published)
         age = self._waiting.age(Position(*newest) if newest else None, published, monotonic())
         metrics.OUTBOX_ROWS.labels(OUTBOX).set(waiting)
         metrics.OUTBOX_AGE.labels(OUTBOX).set(age if waiting else 0.0)
 
     async def _look_at_lane(self) -> None:
         """A lane's rows are deleted when published: the age counts from when none were left."""
-        waiting = int(await self._pool.fetchval(LANE, pages.COUNTED_MAX))
+        waiting = int(await self._pool.fetchval(LANE, backlog.COUNTED_MAX))
         self._lane_since = (self._lane_since or monotonic()) if waiting else None
         age = monotonic() - self._lane_since if self._lane_since is not None else 0.0
         metrics.OUTBOX_ROWS.labels(HOLDS).set(waiting)

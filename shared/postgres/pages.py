@@ -18,7 +18,6 @@ from shared.postgres.connection import Connection, Row
 from shared.postgres.outbox import headers_from
 
 LONG_AGO = date(2000, 1, 1)
-COUNTED_MAX = 100_000  # counting stops here; "more" is all that anyone needs to know
 
 # For the relay's own connection: the planner, which knows little of a partition that is hours old,
 # must never sort a whole day to read one page. The primary key gives the order.
@@ -142,44 +141,6 @@ async def read_again(
         until.id,
         until.day,
     )
-
-
-async def anything_after(conn: Connection, position: Position) -> bool:
-    """Say whether committed rows exist beyond `position`, readable yet or not."""
-    found = await conn.fetchval(
-        """
-        SELECT EXISTS (
-            SELECT 1 FROM outbox o
-            WHERE o.day >= $1::date - 1 AND o.day <= (now() AT TIME ZONE 'UTC')::date
-              AND (o.generation, o.xid, o.id) > ($2::int, $3::xid8, $4::bigint)
-        )
-        """,
-        position.day,
-        position.generation,
-        position.xid,
-        position.id,
-    )
-    return bool(found)
-
-
-async def count_after(conn: Connection, position: Position) -> int:
-    """Count committed rows beyond `position`, readable yet or not (at most 100,000)."""
-    count = await conn.fetchval(
-        """
-        SELECT count(*) FROM (
-            SELECT 1 FROM outbox o
-            WHERE o.day >= $1::date - 1 AND o.day <= (now() AT TIME ZONE 'UTC')::date
-              AND (o.generation, o.xid, o.id) > ($2::int, $3::xid8, $4::bigint)
-            LIMIT $5
-        ) unpublished
-        """,
-        position.day,
-        position.generation,
-        position.xid,
-        position.id,
-        COUNTED_MAX,
-    )
-    return int(count)
 
 
 async def save(

@@ -15,7 +15,7 @@ from shared.kafka.admin import Layout
 from shared.kafka.client import ConnectionFailures
 from shared.kafka.errors import PublishFailed
 from shared.kafka.producer import Producer
-from shared.postgres import leadership, outbox, pages, upkeep
+from shared.postgres import backlog, leadership, outbox, pages, upkeep
 from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool, Row
 from shared.postgres.log_loss import LogLost, check_advance, inspect, rebuild
 from shared.postgres.pages import Position, RelayState
@@ -102,8 +102,7 @@ class Relay:
     async def count_pending(self) -> int:
         """Count unpublished rows of all replicas by the stored position (at most 100,000)."""
         async with self._pool.acquire() as conn:
-            state = await pages.load_state(conn, self._name)
-            return await pages.count_after(conn, state.position) + int(state.again is not None)
+            return await backlog.count_unpublished(conn, self._name)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead when nobody else does, publish until `stop`; survive brokers and database.
@@ -158,7 +157,7 @@ class Relay:
             await self._drain(conn, page, stop)
             self._unsettled = True
         elif self._unsettled:
-            self._unsettled = await pages.anything_after(conn, self._state.position)
+            self._unsettled = await backlog.anything_after(conn, self._state.position)
         await self._publish_again(conn)
         await self._probe(conn)
         await self._upkeep.when_due(conn, self._name)
