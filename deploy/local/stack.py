@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ class Options:
     """How a stack is to be; the defaults suit a test."""
 
     mode: str = "sandbox"
+    services: Sequence[str] = SERVICES  # a flow over one channel needs no other channel's sender
     database: str | None = None  # a lasting one; default: of this run alone
     partitions: int = PARTITIONS
     seed: str = "1"  # fate of the sandbox's debtors
@@ -127,7 +128,7 @@ class Stack:
 
     def url(self, name: str) -> str:
         """Base URL of a service (or of a further process of one, or of the sandbox)."""
-        return f"http://{LOOPBACK}:{self.ports[name]}"
+        return f"http://{LOOPBACK}:{self._port(name)}"
 
     @property
     def mail_door(self) -> str:
@@ -147,9 +148,9 @@ class Stack:
         finished(ground.topics(self.kafka.bootstrap, partitions=partitions, new=self._new))
         again = () if self._new else ("--force-new",)  # a lasting database has its first key
         self.admin_key = self.command("scheduler", "bootstrap", *again).split()[-1]
-        for service in (*SERVICES, SANDBOX):
+        for service in (*self.options.services, SANDBOX):
             self.add(service)
-        for service in (*SERVICES, SANDBOX):
+        for service in (*self.options.services, SANDBOX):
             self.wait_ready(service)
 
     def stop(self) -> None:
@@ -259,7 +260,8 @@ class Stack:
     def _migrate(self) -> None:
         """Bring every schema up to date; two at once, for each mostly waits for its imports."""
         with ThreadPoolExecutor(max_workers=MIGRATIONS_MAX) as pool:
-            for done in [pool.submit(self.command, name, "migrate") for name in SERVICES]:
+            services = self.options.services
+            for done in [pool.submit(self.command, name, "migrate") for name in services]:
                 done.result()
 
     def _start_kafka(self) -> None:

@@ -164,6 +164,7 @@ async def sender(twin: Twin) -> None:
     sid, number = ACCOUNT_SIDS["br-sms"], NUMBERS["br-sms"]
     url = f"{os.environ['TWIN_SANDBOX']}/2010-04-01/Accounts/{sid}/Messages.json"
     login = (sid, os.environ["TWIN_TOKEN"])
+    client = httpx.AsyncClient()  # kept: opening one a message would cost more than all the rest
 
     @app.post("/status")
     async def status(request: Request) -> None:
@@ -185,8 +186,7 @@ async def sender(twin: Twin) -> None:
             "Body": f"Debt of {task['amount']}",
             "StatusCallback": f"http://127.0.0.1:{twin.port}/status?c={task['id']}",
         }
-        async with httpx.AsyncClient() as client:
-            answer = await client.post(url, data=form, auth=login)
+        answer = await client.post(url, data=form, auth=login)
         async with twin.session() as session:
             attempt = await session.get(Attempt, task["id"])
             if attempt is not None:

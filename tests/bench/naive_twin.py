@@ -20,6 +20,7 @@ from deploy.demo.platform import Platform
 from deploy.demo.setting import register_accounts
 from deploy.local.processes import free_port
 from deploy.local.stack import ROOT, Options, Stack
+from tests.bench.e2e_contacts import SERVICES
 from tests.bench.naive_roles import ROLES
 
 CONTACTS = 300
@@ -31,12 +32,12 @@ LOOK_SECONDS = 0.2
 
 def run(contacts: int = CONTACTS) -> dict[str, Any]:
     """Run the twin on servers of its own and return the result line."""
-    with Stack(Options(own_servers=True)) as stack:
+    with Stack(Options(own_servers=True, services=SERVICES)) as stack:
         urls = {name: stack.url(name) for name in stack.processes}
         with Platform(urls, admin_key=stack.admin_key, control_key=stack.control_key) as platform:
             register_accounts(platform, stack, "twin")
             platform.sandbox("POST", "/sandbox/behaviour", {"preset": "silent"})
-        for name in ("sms_sender", "contact_ledger", "scheduler"):
+        for name in reversed(SERVICES):
             stack.processes[name].stop()  # the twin has the machine to itself
         ports = {role: free_port() for role in ROLES}
         children = [_start(stack, role, ports[role]) for role in ROLES]
