@@ -46,7 +46,7 @@ HEARTBEATS_PER_SESSION = 3  # as Kafka advises: three chances before a session e
 # How long the broker holds an empty fetch. Data ends the wait at once, but only data of partitions
 # that the fetch names: aiokafka leaves out those whose records were being handled when it asked, so
 # that a fact may wait this long for the next one. An empty fetch costs some 0.5 ms of CPU in all.
-GROUP_FETCH_WAIT_MS = 100
+GROUP_FETCH_WAIT_MS = 200
 FETCH_WAIT_MS = 500  # readers of compacted topics, which hand everything over at once
 FETCH_BYTES_MIN = 1  # the broker answers as soon as there is anything
 FETCH_BYTES_MAX = 16 * 1024 * 1024  # memory of one answer
