@@ -37,7 +37,9 @@ def main() -> int:
     commands: dict[str, Callable[[], int]] = {"up": up, "servers": only_servers, "lock": lock}
     parser.add_argument("command", choices=commands)
     chosen = parser.parse_args().command
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Ctrl-C, too: whoever was started in the background inherits that it is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         return commands[chosen]()
     except CannotRun as error:
@@ -127,7 +129,7 @@ def _port(name: str, default: int) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat TERM as Ctrl-C: stop in order."""
+    """Stop in order, whichever signal asks for it."""
     raise KeyboardInterrupt
 
 

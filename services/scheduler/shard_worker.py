@@ -32,6 +32,8 @@ IDLE_SECONDS = 0.25  # between looks at what time alone makes due; all else wake
 # From one batch to the next while busy: a batch costs some 25 statements whatever it carries, so
 # it must grow with the load; the first one after a rest waits for nothing.
 SPACING_SECONDS = 0.05
+FEW_SPACING_SECONDS = 0.01  # after a batch of a few: a lone fact must not wait for company
+BUSY_RECORDS = 16
 RETRY_SECONDS = 0.5  # after a lost database connection
 
 log = get_logger(__name__)
@@ -92,19 +94,21 @@ class ShardWorker:
             began = loop.time()
             self._wake.clear()  # before looking: what comes meanwhile ends the next wait at once
             try:
-                busy = await self._cycle()
+                moved = await self._cycle()
             except AWAY as error:
                 log.warning("retry", shard=self._partition, error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if busy and len(self._inbox) < BATCH_RECORDS_MAX:
-                await asyncio.sleep(max(0.0, began + SPACING_SECONDS - loop.time()))
-            if not busy:
+            if moved and len(self._inbox) < BATCH_RECORDS_MAX:
+                spacing = SPACING_SECONDS if moved >= BUSY_RECORDS else FEW_SPACING_SECONDS
+                await asyncio.sleep(max(0.0, began + spacing - loop.time()))
+            if not moved:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
                         await self._wake.wait()
 
-    async def _cycle(self) -> bool:
+    async def _cycle(self) -> int:
+        """Do what there is to do, one page of each kind; return how much moved."""
         folded = await self._fold_inbox()
         async with self._tools.pool.acquire() as conn:
             contacts_due, debtors_due, lifted = await shards.peek(conn, self._partition)
@@ -115,7 +119,7 @@ class ShardWorker:
         woken = await self._wake_debtors() if debtors_due else 0
         if lifted:
             await self._wake_held()
-        return bool(folded or dispatched or woken or lifted)
+        return folded + dispatched + woken + int(lifted)
 
     async def _fold_inbox(self) -> int:
         if not self._inbox:

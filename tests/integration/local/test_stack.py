@@ -157,13 +157,16 @@ def test_up_says_where_everything_is_and_ctrl_c_leaves_nothing_behind() -> None:
         stderr=subprocess.STDOUT,
         text=True,
     ) as up:
-        said = ended_with(up, "Ctrl-C stops it all")
-        family = psutil.Process(up.pid).children(recursive=True)
-        for port in ports.values():
-            assert f"http://127.0.0.1:{port}" in said
-        assert len(family) > len(names)
-        up.send_signal(signal.SIGINT)
-        assert up.wait(timeout=UP_SECONDS_MAX) == 0
+        try:
+            said = ended_with(up, "Ctrl-C stops it all")
+            family = psutil.Process(up.pid).children(recursive=True)
+            for port in ports.values():
+                assert f"http://127.0.0.1:{port}" in said
+            assert len(family) > len(names)
+            up.send_signal(signal.SIGINT)
+            assert up.wait(timeout=UP_SECONDS_MAX) == 0
+        finally:
+            up.terminate()  # a failure must not wait for what never ends
     assert not [child for child in family if child.is_running()]
 
 
