@@ -258,6 +258,10 @@ SENDER_NOTICES = _counter(
     "sender_notices", "What providers said of accounts, not of messages", "provider", "what"
 )
 SENDER_OPT_OUTS = _counter("sender_opt_outs", "Holds placed at once because a reply said stop")
+SENDER_MAIL_CERTIFICATE_EXPIRES = _gauge(
+    "sender_mail_certificate_expires_timestamp_seconds",
+    "When the certificate of the way in by mail expires, since 1970; 0 without one",
+)
 SENDER_CONTRADICTIONS = _counter(
     "sender_contradictions",
     "Proofs of acceptance for attempts that were recorded as certainly not sent",

@@ -149,7 +149,7 @@ def test_secrets_come_as_files_that_are_mounted(containers: dict[str, Json]) -> 
         named = {
             value
             for variable, value in (each.get("environment") or {}).items()
-            if variable.endswith((FILE_SUFFIX, "__FILE"))
+            if value and variable.endswith((FILE_SUFFIX, "__FILE"))
         }
         assert named <= mounted, name
         used = named | (
@@ -169,6 +169,18 @@ def test_senders_read_the_files_of_their_providers(containers: dict[str, Json]) 
         assert folder["read_only"]
         grant = containers[service]["environment"]["PROVIDER_SECRETS"]
         assert grant == f"file:{folder['target']}/{{tenant}}/*"
+
+
+def test_a_certificate_for_mail_comes_by_a_folder_that_no_account_may_name(
+    containers: dict[str, Json],
+) -> None:
+    sender = containers["email-sender"]
+    (folder,) = [each for each in sender["volumes"] if Path(each["source"]).name == "mail_tls"]
+    assert folder["read_only"]
+    environment = sender["environment"]
+    assert not environment["PROVIDER_SECRETS"].startswith(f"file:{folder['target']}")
+    given = {name for name in environment if name.startswith("MAIL_TLS_")}
+    assert {"MAIL_TLS_CERTIFICATE_FILE", "MAIL_TLS_KEY_FILE", "MAIL_TLS_REQUIRED"} == given
 
 
 def test_an_orderly_stop_is_never_cut_short(containers: dict[str, Json]) -> None:

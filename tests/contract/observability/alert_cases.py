@@ -32,6 +32,9 @@ LAG = 'regua_kafka_lag_records{job="sms_sender", topic="contact.tasks.sms.v1"}'
 FETCHED = 'regua_kafka_fetched_records_total{job="sms_sender", topic="contact.tasks.sms.v1"}'
 HOLDS_AGE = 'regua_sender_holds_age_seconds{job="sms_sender"}'
 WEBHOOKS = 'regua_sender_webhooks_total{{job="sms_sender", result="{}"}}'
+CERTIFICATE = (
+    'regua_sender_mail_certificate_expires_timestamp_seconds{{job="email_sender", instance="{}"}}'
+)
 UNKNOWN = 'regua_sender_unknown_attempts{{job="sms_sender", age="{}"}}'
 DEAD = 'regua_dead_letters_total{job="sms_sender", topic="contact.tasks.sms.v1"}'
 PUSH_BACKS = 'regua_sender_push_backs_total{job="sms_sender", provider="twilio", slows="account"}'
@@ -124,6 +127,11 @@ CASES: dict[str, Case] = {
             WEBHOOK.format("+Inf"): "0+100x30",
         },
         SMS,
+    ),
+    "ReguaMailCertificateExpires": Case(
+        {CERTIFICATE.format("a"): "604800x30", CERTIFICATE.format("b"): "9e9x30"},
+        {CERTIFICATE.format("a"): "610000x30", CERTIFICATE.format("b"): "0x30"},
+        {"job": "email_sender"},
     ),
     "ReguaWebhooksForged": Case(
         {WEBHOOKS.format("forged"): "0+10x30"}, {WEBHOOKS.format("forged"): "0+1x30"}, SMS
