@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from shared.http import document
 from shared.http.auth import Authenticator
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
+from shared.http.failures import IsAway, never
 from shared.http.guarded import Guarded
 from shared.http.problems import from_http, from_validation
 from shared.http.standard import Health, Progress, json_response, standard_routes
@@ -62,8 +63,12 @@ def create_app(
     progress: Callable[[], Awaitable[Progress]],
     about: document.About | None = None,
     lifespan: Lifespan | None = None,
+    is_away: IsAway = never,
 ) -> FastAPI:
-    """Return the application of one service; `machine_now` judges whether a key has expired."""
+    """Return the application of one service; `machine_now` judges whether a key has expired.
+
+    `is_away` says which errors mean that a server is away or busy: they are answered 503.
+    """
     app = Guarded(
         title=f"Regua {service}",
         version="1",
@@ -97,6 +102,7 @@ def create_app(
             limits=limits,
             settled=health.was_ready,
             machine_now=machine_now,
+            is_away=is_away,
         )
     )
     _document(app, [standard, *routers], about)
