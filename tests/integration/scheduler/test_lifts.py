@@ -98,4 +98,5 @@ async def test_who_is_held_by_something_else_waits_on(case: Case) -> None:
     assert await case.wake() == 1
     assert await case.contacts(debtor_id) == []
     assert await case.wake() == 0
+    assert [await page(case), await page(case)] == [0, 0], "and is not looked at again and again"
     assert await holds.lift(tenant_id="acme", hold_id=uuid4(), reason="unknown") is None
