@@ -36,6 +36,7 @@ CERTIFICATE = (
     'regua_sender_mail_certificate_expires_timestamp_seconds{{job="email_sender", instance="{}"}}'
 )
 UNKNOWN = 'regua_sender_unknown_attempts{{job="sms_sender", age="{}"}}'
+HANDED = 'regua_work_items_open{{job="scheduler", kind="handoff", age="{}"}}'
 DEAD = 'regua_dead_letters_total{job="sms_sender", topic="contact.tasks.sms.v1"}'
 PUSH_BACKS = 'regua_sender_push_backs_total{job="sms_sender", provider="twilio", slows="account"}'
 
@@ -49,6 +50,12 @@ CASES: dict[str, Case] = {
         {'regua_sender_contradictions_total{job="sms_sender"}': "0x15 1x10"},
         {'regua_sender_contradictions_total{job="sms_sender"}': "2x30"},
         SMS,
+    ),
+    "ReguaHandOffsLate": Case(
+        {HANDED.format("over_7d"): "2x90"},
+        {HANDED.format("1d_to_7d"): "2x90", HANDED.format("over_7d"): "0x90"},
+        {"job": "scheduler"},
+        at=80,
     ),
     "ReguaHoldsFeedStale": Case({HOLDS_AGE: "0x15 9x10"}, {HOLDS_AGE: "1x18 9 1x10"}, SMS),
     "ReguaHoldsNotPublished": Case(

@@ -9,7 +9,7 @@ import msgspec
 from services.scheduler import planning
 from services.scheduler.holds import Holds
 from services.scheduler.policy.ladder import load_ladder
-from services.scheduler.store import lifts
+from services.scheduler.store import lifts, waiting
 from services.scheduler.work_items import WorkItems
 from shared.events.contact import WorkItemFact
 from shared.events.debt import ContactPoint, ContactRecorded, PaymentReceived
@@ -216,3 +216,15 @@ async def test_an_operators_stop_takes_back_what_it_stops_and_a_lift_asks_anew(c
         HANDOFF_CLOSED,
         HANDOFF_REQUESTED,
     ]
+
+
+async def test_what_waits_for_people_is_counted_by_kind_and_age(case: Case) -> None:
+    await handed(case)
+    ages: dict[float, str] = {0.5: "under_1d", 3: "1d_to_7d", 8: "over_7d"}
+    for days, age in ages.items():
+        await case.set_law(MONDAY_NOON + timedelta(days=days))
+        async with case.pool.acquire() as conn:
+            assert await waiting.open_by_age(conn) == {("handoff", age): 1}
+    await case.pool.execute("UPDATE work_item SET state = 'closed'")
+    async with case.pool.acquire() as conn:
+        assert await waiting.open_by_age(conn) == {}
