@@ -1,5 +1,7 @@
 """The page's traces: as they were sent, found by id, bounded, the oldest gone first."""
 
+from collections.abc import Mapping
+
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -17,6 +19,7 @@ def export(
     parent: int = 0,
     failed: bool = False,
     links: int = 0,
+    told: Mapping[str, str | int] | None = None,
     began_us: int = 1_000,
     name: str = "",
     kind: int = 5,
@@ -36,6 +39,12 @@ def export(
     )
     span.attributes.add(key="regua.contact_id").value.string_value = CONTACT
     span.attributes.add(key="regua.attempt").value.int_value = 1
+    for key, value in (told or {}).items():
+        kept = span.attributes.add(key=key).value
+        if isinstance(value, int):
+            kept.int_value = value
+        else:
+            kept.string_value = value
     if failed:
         span.status.code = 2
         span.status.message = "unknown_timeout"
@@ -70,11 +79,36 @@ def test_traces_are_found_by_their_id_by_a_contacts_and_by_error() -> None:
     assert [each.trace_id for each in kept.newest(errors=True)] == ["ff" * 16]
 
 
-def test_batches_are_left_out_unless_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("aside", "trace_id"),
+    [
+        (export(links=3), TRACE),
+        (export(name="POST /webhooks/{provider}/{tenant_id}/{account_id}", kind=2), TRACE),
+        (export(name="receive mail", kind=2), TRACE),
+    ],
+)
+def test_batches_and_webhooks_are_left_out_unless_asked_for(aside: bytes, trace_id: bytes) -> None:
     kept = Traces()
-    kept.take(export(links=3))
+    kept.take(aside)
     assert not kept.newest()
-    assert len(kept.newest(batches=True)) == 1
+    assert len(kept.newest(asides=True)) == len(kept.newest(trace_id.hex())) == 1
+
+
+def test_a_webhook_that_failed_or_moved_something_is_listed() -> None:
+    kept = Traces()
+    kept.take(export(b"\x01" * 16, name="receive mail", kind=2, failed=True))
+    kept.take(export(b"\x02" * 16, name="receive mail", kind=2))
+    kept.take(export(b"\x02" * 16, number=2, parent=1, name="send contact.holds.v1"))
+    assert len(kept.newest()) == 2
+
+
+def test_a_span_says_in_a_few_words_what_it_is_about() -> None:
+    kept = Traces()
+    kept.take(export(told={"regua.receipt": "delivered", "regua.provider": "meta"}))
+    kept.take(export(number=2, told={"messaging.batch.message_count": 3}, began_us=2_000))
+    kept.take(export(number=3, began_us=3_000))
+    about = [span.about for span in kept.spans_of(TRACE.hex())]
+    assert about == ["delivered, meta", "3 messages", ""]
 
 
 def test_the_oldest_trace_goes_first_and_no_trace_grows_without_limit(
