@@ -22,7 +22,7 @@ from shared.sender.facts import Facts
 from shared.sender.lanes import Lanes
 from shared.sender.memory import Memory
 from shared.sender.recording import Recorder
-from shared.sender.store import endings, outcomes, partitions
+from shared.sender.store import endings, limits, outcomes, partitions
 from shared.sender.store.claims import hot_transaction
 from shared.sender.store.endings import Close
 from shared.sender.store.receipts import StoredAttempt
@@ -216,8 +216,9 @@ class Upkeep:
             async with self._pool.transaction() as conn:
                 await conn.execute("SET LOCAL lock_timeout = '1s'")
                 await partitions.drop_before(conn, table, (now - self._retention).date())
-        if self._memory is not None:
-            async with self._pool.transaction() as conn:
+        async with self._pool.transaction() as conn:
+            await limits.tidy(conn)
+            if self._memory is not None:
                 await self._memory.tidy(conn)
 
 

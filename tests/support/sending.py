@@ -98,6 +98,8 @@ class Stage:
         template: Template | None = None,
         rate_per_second: float = 5_000.0,
         account_id: str = ACCOUNT,
+        pair_rate_per_minute: float | None = None,
+        day_limit: int | None = None,
     ) -> None:
         account = SenderAccount(
             channel="sms",
@@ -106,6 +108,8 @@ class Stage:
             rate_per_second=rate_per_second,
             credentials={"account_sid": "env:TEST_SMS_SID", "auth_token": "env:TEST_SMS_TOKEN"},
             base_url=self.provider.url,
+            pair_rate_per_minute=pair_rate_per_minute,
+            day_limit=day_limit,
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
         await self.store("account", account_id, account)

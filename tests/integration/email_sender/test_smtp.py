@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 
 from deploy.local import databases
@@ -16,7 +18,7 @@ from shared.kafka import admin
 from shared.postgres import migrate
 from shared.privacy import Sealer
 from tests.support.bus import until
-from tests.support.contacts import TENANT
+from tests.support.contacts import TENANT, a_permit, now
 from tests.support.mail import DOMAIN, PASSWORD, SENDER, USERNAME, MailStage
 from tests.support.sandbox import Sandbox
 from tests.support.sending import PARTITIONS
@@ -113,6 +115,43 @@ async def test_bounces_lost_answers_and_what_never_goes_out(stage: MailStage) ->
     assert (not_ours.error, not_ours.fault) == ("policy_refused", "ours")
     assert await stage.truth("request", offer) == []
     assert len(await stage.truth("accepted", hostile)) == 1
+
+
+async def test_a_domain_is_warmed_up_and_nobody_gets_two_mails_in_a_minute(
+    stage: MailStage,
+) -> None:
+    """The account's day limit and pair rate, by law time, as on every channel."""
+    await stage.configure(day_limit=2, pair_rate_per_minute=1.0)
+    start = now() + timedelta(hours=1)
+    await _law(stage, start)
+    permit = a_permit(not_after=start + timedelta(days=3))
+    first, other, third = (a_mail(permit=permit) for _ in range(3))
+    again = a_mail(address=first.address, subjects=first.subjects, permit=permit)
+    async with stage.running():
+        await stage.dispatch(first)
+        await stage.fact(first, "accepted")
+        await stage.dispatch(again)
+        resting = await stage.fact(again, "deferred")
+        await stage.dispatch(other)
+        await stage.fact(other, "accepted")
+        await stage.dispatch(third)
+        full = await stage.fact(third, "deferred")
+        await _law(stage, full.until)
+        await stage.dispatch(third)
+        await stage.fact(third, "accepted")
+    assert resting.reasons[0].rule == "pair_rate"
+    assert resting.until == start + timedelta(minutes=1)
+    assert full.reasons[0].rule == "day_limit"
+    assert timedelta() <= full.until - (start + timedelta(days=1)) <= timedelta(minutes=5)
+    assert await stage.truth("request", again) == []
+
+
+async def _law(stage: MailStage, at: datetime) -> None:
+    connection = await asyncpg.connect(stage.database.admin_url)
+    try:
+        await connection.execute("SELECT platform.set_law_now($1)", at)
+    finally:
+        await connection.close()
 
 
 async def test_every_way_to_stop_stops_the_address_at_once(stage: MailStage) -> None:
