@@ -4,6 +4,13 @@ In: the transaction that changes a hold asks; each shard's owner takes its row u
 lift, debtors and contacts that it kept back become due; after a placement, debtors of whom people
 outside have a step that it stops. A page per transaction under the shard's lock, so that planning,
 which writes the same rows, neither overwrites a wake-up nor misses the change.
+
+A lift of one person's or one debt's hold wakes those alone, found by key. Nobody is missed: whoever
+read the hold before it was lifted has committed its mark before we have the shard's lock, and whom
+a mark may concern is told by rows that were committed no later. A person who was merged may bind
+others, whom no key names: then, as with wider holds, everybody whom the tenant's holds keep back is
+looked at. A person with an identity left was not merged: intake points them all at the survivor
+before any shard is told.
 """
 
 from datetime import datetime
@@ -13,6 +20,19 @@ from shared.events.hold import Hold
 from shared.http.auth import PLATFORM_TENANT
 from shared.postgres.connection import Connection
 
+WAKE_NAMED = """
+WITH person AS (
+    SELECT $3::uuid AS debtor_id WHERE $3 IS NOT NULL
+    UNION SELECT debtor_id FROM debt WHERE debt_id = $4::uuid
+    UNION SELECT debtor_id FROM debt_reference WHERE debt_id = $4
+), debtors AS (
+    UPDATE debtor AS d SET wake_at = least(d.wake_at, $2), held = false
+    FROM person p
+    WHERE d.debtor_id = p.debtor_id AND d.shard = $1 AND d.held AND d.tenant_id = $5
+    RETURNING 1
+)
+SELECT count(*) FROM debtors
+"""
 PAGE_MAX = 2_000  # debtors and contacts woken by one transaction: some 30 ms under the lock
 
 
@@ -36,7 +56,7 @@ async def wake_page(conn: Connection, *, partition: int, now: datetime) -> int:
     """
     row = await conn.fetchrow(
         """
-        SELECT l.hold_id, l.tenant_id, h.state = 'active' AS stops
+        SELECT l.hold_id, l.tenant_id, h.scope, h.subject, h.state = 'active' AS stops
         FROM lift l JOIN hold h USING (hold_id)
         WHERE l.shard = $1 ORDER BY l.hold_id LIMIT 1
         """,
@@ -46,6 +66,8 @@ async def wake_page(conn: Connection, *, partition: int, now: datetime) -> int:
         return 0
     if row["stops"]:
         woken = await _wake_stopped(conn, partition, now, row["hold_id"])
+    elif await _is_narrow(conn, row["scope"], row["subject"]):
+        woken = await _wake_named(conn, partition, now, row["subject"])
     else:
         woken = await _wake_held(conn, partition, now, row["tenant_id"])
     if woken < PAGE_MAX:  # not when none is left: who is held by something else is found for ever
@@ -59,6 +81,48 @@ async def count(conn: Connection) -> int:
     """How many changes some shard has not taken up whole."""
     found: int = await conn.fetchval("SELECT count(*) FROM lift")
     return found
+
+
+async def _is_narrow(conn: Connection, scope: str, subject: str) -> bool:
+    """Say whether whom a hold may keep back is found by its subject alone."""
+    named = _named_by(subject)
+    if named is None or scope not in {"debtor", "debt"}:
+        return False
+    if scope == "debt":
+        return True
+    _, tenant_id, _ = subject.split(":", 2)
+    unmerged: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM identity WHERE debtor_id = $1 AND tenant_id = $2)",
+        named,
+        tenant_id,
+    )
+    return unmerged
+
+
+def _named_by(subject: str) -> UUID | None:
+    try:
+        return UUID(subject.split(":", 2)[-1])
+    except ValueError:
+        return None
+
+
+async def _wake_named(conn: Connection, partition: int, now: datetime, subject: str) -> int:
+    """Wake the one debtor, or the debtor of the one debt.
+
+    Contacts need not be looked for: such a hold cancels what is planned, and only a wider one
+    (`policy.silence`) lets it wait.
+    """
+    scope, tenant_id, _ = subject.split(":", 2)
+    named = _named_by(subject)
+    woken: int = await conn.fetchval(
+        WAKE_NAMED,
+        partition,
+        now,
+        named if scope == "debtor" else None,
+        named if scope == "debt" else None,
+        tenant_id,
+    )
+    return woken
 
 
 async def _wake_held(conn: Connection, partition: int, now: datetime, tenant_id: str) -> int:
