@@ -7,6 +7,7 @@ bodies are the documents' own examples wherever there is one.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -193,8 +194,12 @@ class ClientStory:
         payment["data"] = payment["data"] | {"debt_ref": "inv-2002"}
         self.do("post_events", 202, json=payment | {"id": "pay-2002"}, headers=SINGLE)
         for item, decision in ((called, "done"), (paid, "withdrawn")):
-            until(lambda item=item: self.do("read_work_item", path=item)["state"] == "closed")
-            assert self.do("read_work_item", path=item)["decision"] == decision
+            assert until(partial(self.decision_on, item)) == decision
+
+    def decision_on(self, item: Json) -> str | None:
+        """How an item was closed; None while it is not."""
+        decision: str | None = self.do("read_work_item", path=item)["decision"]
+        return decision
 
     def only_a_telephone(self, debt_ref: str) -> Json:
         """Register a debt of 46 days, of somebody with a telephone alone; return the work item."""
