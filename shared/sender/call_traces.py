@@ -3,8 +3,8 @@
 In: a claimed attempt and the function that calls, which never raises. Out: what it returned; the
 attempt's frame goes on with the call's trace, so that facts hang below it. Sampled calls go through
 a second client on the same connections, whose requests carry `traceparent` and tell method, host
-and status; the others pay one look at a text. URLs are left out: they hold account ids. A provider that
-speaks another protocol says itself whom it called (`reached`).
+and status; the others pay one look at a text. URLs are left out: they hold account ids. A provider
+that speaks another protocol says itself whom it called (`reached`).
 """
 
 import time

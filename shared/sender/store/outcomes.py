@@ -44,7 +44,8 @@ WHERE u.contact_id = o.contact_id AND u.n = o.n
 
 KEEP_FRAMES = """
 UPDATE attempt a SET frame = o.frame
-FROM unnest($1::uuid[], $2::smallint[], $3::date[], $4::bytea[]) AS o (contact_id, n, ends_on, frame)
+FROM unnest($1::uuid[], $2::smallint[], $3::date[], $4::bytea[])
+    AS o (contact_id, n, ends_on, frame)
 WHERE a.contact_id = o.contact_id AND a.n = o.n AND a.ends_on = o.ends_on
 """
 
