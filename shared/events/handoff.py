@@ -57,12 +57,15 @@ class HandoffRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     was closed, or while a hold is on one of `subjects` (contact.holds.v1). `reach` leaves out
     channels on which nobody may be reached; `values` are words and figures of this moment. The same
     `work_item_id` is asked for once: what changes (a balance, an address) closes it and asks anew.
+    `contact.recorded` about `debt_ref` (the client's own reference) that names it is its outcome.
     """
 
     work_item_id: UUID
     debtor_id: UUID
     tenant_id: str
     portfolio_id: str
+    debt_ref: str
+    debtor_ref: str | None = None
     step_key: str
     stage: int
     objective: str

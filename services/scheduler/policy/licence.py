@@ -40,6 +40,8 @@ def request_of(scene: Scene, step: Step, work_item_id: UUID, reason: Reason) -> 
         debtor_id=state.debtor_id,
         tenant_id=state.tenant_id,
         portfolio_id=debt.portfolio_id,
+        debt_ref=debt.debt_ref,
+        debtor_ref=state.debtor_ref,
         step_key=step.key,
         stage=step.stage,
         objective=step.objective,

@@ -59,6 +59,7 @@ def test_a_request_says_where_when_how_often_and_what_stops_it() -> None:
     made, request = handed(past_contacts=(past("voice", "2026-10-04 15:00"),))
     debt = made.known.debts[DEBT]
     assert request.items[0].debt_id == debt.debt_id
+    assert (request.debt_ref, request.debtor_ref) == ("d1", "c-1")
     assert (request.step_key, request.mandatory, request.locale) == ("notice", True, "pt-BR")
     assert request.values["amount"] == "R$ 1.120,00"
     [voice] = request.reach
