@@ -90,16 +90,11 @@ def create_app(
             app.include_router(router)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    limits = Limits(
-        body_bytes_max=settings.http_body_bytes_max,
-        json_depth_max=settings.http_json_depth_max,
-        trace_sample_ratio=settings.trace_sample_ratio,
-    )
     app.guard(
         Edge(
             auth=auth,
             raw_routes=raw_routes,
-            limits=limits,
+            limits=_limits(settings),
             settled=health.was_ready,
             machine_now=machine_now,
             is_away=is_away,
@@ -107,6 +102,14 @@ def create_app(
     )
     _document(app, [standard, *routers], about)
     return app
+
+
+def _limits(settings: ServiceSettings) -> Limits:
+    return Limits(
+        body_bytes_max=settings.http_body_bytes_max,
+        json_depth_max=settings.http_json_depth_max,
+        trace_sample_ratio=settings.trace_sample_ratio,
+    )
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
