@@ -57,7 +57,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace in the list."""
+    """One trace in the list; `services` in the order in which it came to them."""
 
     trace_id: str
     name: str
@@ -207,12 +207,13 @@ def _is_aside(spans: list[Span]) -> bool:
 
 def _summary(trace_id: str, spans: list[Span]) -> Summary:
     first = min(spans, key=lambda span: (bool(span.parent_id), span.began_us))
-    began = min(span.began_us for span in spans)
+    in_order = sorted(spans, key=lambda span: span.began_us)
+    began = in_order[0].began_us
     return Summary(
         trace_id=trace_id,
         name=first.name,
         service=first.service,
-        services=sorted({span.service for span in spans}),
+        services=list(dict.fromkeys(span.service for span in in_order)),
         began_us=began,
         duration_us=max(span.ended_us for span in spans) - began,
         spans=len(spans),

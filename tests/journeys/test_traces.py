@@ -234,7 +234,8 @@ async def test_the_local_page_shows_a_contact_as_one_story(
         [listed] = (await page.get("/api/traces", params={"id": contact_id})).json()["traces"]
         spans = (await page.get(f"/api/traces/{listed['trace_id']}")).json()["spans"]
     assert listed["errors"] == 0
-    assert listed["services"] == sorted(["scheduler", told.way.sender, "contact_ledger"])
+    assert listed["services"][0] == "scheduler"
+    assert set(listed["services"]) == {"scheduler", told.way.sender, "contact_ledger"}
     provider = told.way.provider
     story = [f"{span['name']}: {span['about']}" for span in spans if span["about"]]
     call = "send smtp: smtp" if provider == BY_MAIL else f"POST: {provider}, "

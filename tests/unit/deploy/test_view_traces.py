@@ -23,11 +23,12 @@ def export(
     began_us: int = 1_000,
     name: str = "",
     kind: int = 5,
+    service: str = "scheduler",
 ) -> bytes:
     request = ExportTraceServiceRequest()
     of_resource = request.resource_spans.add()
     named = of_resource.resource.attributes.add(key="service.name")
-    named.value.string_value = "scheduler"
+    named.value.string_value = service
     span = of_resource.scope_spans.add().spans.add(
         trace_id=trace_id,
         span_id=number.to_bytes(8, "big"),
@@ -135,6 +136,14 @@ def test_a_look_that_went_well_pushes_nothing_out_and_is_shown_when_more_follows
     assert (summary.name, summary.spans) == ("GET /v1/clock", 2)
     kept.take(export(b"\x02" * 16, name="GET /v1/kpis", kind=2, failed=True))
     assert len(kept.newest()) == 2
+
+
+def test_services_are_listed_in_the_order_in_which_the_trace_came_to_them() -> None:
+    kept = Traces()
+    for number, service in enumerate(("contact_ledger", "scheduler", "sms_sender", "scheduler")):
+        began_us = 2_000 - 1_000 * (service == "scheduler") + number
+        kept.take(export(number=number + 1, service=service, began_us=began_us))
+    assert kept.newest()[0].services == ["scheduler", "contact_ledger", "sms_sender"]
 
 
 def test_what_is_no_export_is_refused() -> None:
