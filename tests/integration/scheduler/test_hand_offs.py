@@ -22,6 +22,7 @@ from shared.events.handoff import (
 )
 from shared.events.hold import Hold, subject_of
 from shared.events.topics import CONTACT_TASKS_HANDOFF
+from tests.integration.scheduler.merging_case import Pair
 from tests.integration.scheduler.planning_case import (
     MONDAY_NOON,
     Case,
@@ -46,12 +47,16 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 NUMBER = "+551130001000"
 
 
-async def handed(case: Case) -> tuple[Any, planning.Incoming]:
-    """A debtor without a mailbox, whose mandatory step a person has since noon."""
+def on_the_ladder(case: Case) -> None:
     case.rules.ladders["br-consumer-standard"] = (1, load_ladder(LADDER))
     case.rules.templates["t"] = next(iter(case.rules.templates.values()))
+
+
+async def handed(case: Case, event: Any = None) -> tuple[Any, planning.Incoming]:
+    """A debtor without a mailbox, whose mandatory step a person has since noon."""
+    on_the_ladder(case)
     await case.set_law(MONDAY_NOON)
-    event = registered()
+    event = event or registered()
     voice = ContactPoint(channel="voice", address=NUMBER)
     facts = msgspec.structs.replace(event.debtor, contact_points=(voice,))
     event = msgspec.structs.replace(event, debtor=facts)
@@ -216,6 +221,21 @@ async def test_an_operators_stop_takes_back_what_it_stops_and_a_lift_asks_anew(c
         HANDOFF_CLOSED,
         HANDOFF_REQUESTED,
     ]
+
+
+async def test_whom_a_debtor_was_merged_into_takes_its_hand_offs_back(pair: Pair) -> None:
+    on_the_ladder(pair.here)
+    await handed(pair.there, pair.old)
+    [request] = await requests(pair.there)
+    await pair.merge()
+    assert await pair.pump() == ["debtor.absorbed.v1"]
+    assert await closings(pair.here) == [], "still the same step of the same debt"
+    told = about(pair.old) | {"debtor_id": pair.survivor}
+    paid = PaymentReceived(**told, amount=112_000, currency="BRL", paid_at=MONDAY_NOON)
+    await pair.here.fold(incoming("debt.payment_received.v1", paid))
+    [closed] = await closings(pair.here)
+    assert (closed.work_item_id, closed.reason) == (request.work_item_id, "debt.settled")
+    assert await topics(pair.here, pair.merged) == [HANDOFF_REQUESTED, HANDOFF_CLOSED]
 
 
 async def test_what_waits_for_people_is_counted_by_kind_and_age(case: Case) -> None:

@@ -1,12 +1,13 @@
 """What goes with a hand-off, and when it is taken back: silence, other figures, another address."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 
+from deploy.demo import law
 from services.scheduler.policy.decision import Decision
 from services.scheduler.policy.explain import explain
 from services.scheduler.policy.state import decode, encode
@@ -75,6 +76,17 @@ def test_a_request_says_where_when_how_often_and_what_stops_it() -> None:
     assert subject_of("debt", TENANT, DEBT) in request.subjects
     assert subject_of("channel", TENANT, "handoff") in request.subjects
     assert request.permit.versions["pack:br-sp"] == "1"
+
+
+def test_openings_are_the_law_as_it_is_told_a_second_time() -> None:
+    _, request = handed()
+    [voice] = request.reach
+    places = (law.Place("BR", "SP", "America/Sao_Paulo"),)
+    instant = request.permit.not_before
+    while instant < request.permit.not_after:
+        inside = any(each.opens <= instant < each.closes for each in voice.openings)
+        assert inside is (law.forbidden(instant, places) is None), instant
+        instant += timedelta(minutes=30)
 
 
 def test_a_person_who_has_no_telephone_is_not_reached_by_one() -> None:
