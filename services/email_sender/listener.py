@@ -171,7 +171,7 @@ class MailDoor:
     async def _one(self, content: bytes, return_path: str, address: str, trace: str | None) -> str:
         addressee = self._addressees.find(address)
         if addressee is not None and not addressee.sealed:
-            addressee = self._addressees.proved(address, content) or addressee
+            addressee = self._addressees.proved(address, content[:KEPT_BYTES_MAX]) or addressee
         if addressee is None:
             return NOBODY
         body = stored_mail(return_path, addressee.address, content[:KEPT_BYTES_MAX])

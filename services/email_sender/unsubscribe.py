@@ -133,8 +133,12 @@ class UnsubscribeDoor:
         settings = around.directory.body("account", tenant_id, account_id, SenderAccount)
         if settings is None and not around.configured():
             raise Problem(503, headers={"Retry-After": RETRY_SECONDS})
-        genuine = around.callbacks.read_reference(tenant_id, account_id, reference)
-        if settings is None or genuine is None:
+        # Both seals: the shorter reference stands in every Message-ID, for all who see a header.
+        genuine = (
+            around.callbacks.read_reference(tenant_id, account_id, reference) is not None
+            and around.callbacks.debtor_in(tenant_id, account_id, reference) is not None
+        )
+        if settings is None or not genuine:
             metrics.SENDER_WEBHOOKS.labels("forged").inc()
             raise Problem(404, detail="This link was not made by this service.")
         account = Account(

@@ -16,7 +16,9 @@ from deploy.local.databases import Database
 from shared.events.contact import ContactTask
 from shared.kafka import admin
 from shared.postgres import migrate
-from shared.privacy import Sealer
+from shared.privacy import Sealer, key_bytes
+from shared.sender.attempts import Attempt, Frame
+from shared.sender.callbacks import Callbacks
 from tests.support.bus import until
 from tests.support.contacts import TENANT, a_permit, now
 from tests.support.mail import DOMAIN, PASSWORD, SENDER, USERNAME, MailStage
@@ -204,19 +206,45 @@ async def test_strangers_change_nothing(stage: MailStage) -> None:
             await stage.mail("nobody@other.example", "x"),
             await stage.mail(SENDER, "já paguei", sender=task.address),  # proves nothing
         ]
-        here = f"http://127.0.0.1:{stage.port}/unsubscribe/{TENANT}/{ACCOUNT}"
+        here = f"http://127.0.0.1:{stage.port}/unsubscribe/{TENANT}/{ACCOUNT}/"
+        link = _link(stage, task)
+        assert link.startswith(f"{here}{reference}-")
         form = {"List-Unsubscribe": "One-Click"}
-        async with http.get(f"{here}/{reference}") as asked:
+        async with http.get(link) as asked:
             page = await asked.text()
-        for path, body in ((forged, form), ("x", form), (reference, {"other": "1"})):
-            async with http.post(f"{here}/{path}", data=body) as answer:
+        # A Message-ID is no link: headers are seen by many.
+        urls = [here + forged, here + "x", here + reference, link[:-1] + "g", link + "\u00e9"]
+        for url, body in (*((url, form) for url in urls), (link, {"other": "1"})):
+            async with http.post(url, data=body) as answer:
                 answers.append(answer.status)
         assert await stage.rows("SELECT 1 FROM hold") == []
         assert await stage.mail(SENDER, "STOP", sender="ana@example.net") == 250
         await until(lambda: _published(stage, 1))
-    assert answers == [550, 550, 550, 550, 404, 404, 400]
+    assert answers == [550, 550, 550, 550, 404, 404, 404, 404, 404, 400]
     assert '<form method="post">' in page
     assert await stage.kinds(task) == ["accepted", "delivered"]
+
+
+def _link(stage: MailStage, task: ContactTask) -> str:
+    """The link to unsubscribe that stands in the mail of a contact's first attempt."""
+    settings = stage.environment(stage.port)
+    callbacks = Callbacks(settings["PUBLIC_URL"], key_bytes(settings["CALLBACK_KEY"]))
+    return callbacks.unsubscribe_url(
+        Attempt(
+            attempt_id=task.contact_id,
+            contact_id=task.contact_id,
+            n=1,
+            ends_on=task.permit.not_after.date(),
+            debtor_id=task.debtor_id,
+            tenant_id=TENANT,
+            account_id=ACCOUNT,
+            provider="smtp",
+            frame=Frame(
+                portfolio_id="", channel="email", step_key="", stage=1, template="", items=()
+            ),
+            not_after=task.permit.not_after,
+        )
+    )
 
 
 async def _marked(stage: MailStage, count: int) -> bool:
