@@ -1,8 +1,8 @@
-"""TLS towards a server: one client context, made from files that an operator names.
+"""TLS as client or server: one context, made from files that an operator names.
 
-In: the paths of CA certificates, and of a certificate of our own with its key. Out: a context that
-checks the server's certificate and name (TLS 1.2 or later), or `TlsFilesError`: one line that
-names the variable and the remedy.
+In: the paths of CA certificates, and of a certificate of our own with its key. Out: a context (TLS
+1.2 or later; a client's checks the server's certificate and name), or `TlsFilesError`: one line
+that names the variable and the remedy.
 """
 
 import ssl
@@ -15,7 +15,7 @@ class TlsFilesError(ValueError):
 
 
 class TlsFiles(NamedTuple):
-    """What a client shows and trusts; without `ca` it trusts what the system trusts."""
+    """What is shown and, by a client, trusted; without `ca` it trusts what the system trusts."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -25,8 +25,7 @@ class TlsFiles(NamedTuple):
 
 def client_context(files: TlsFiles, *, variables: str) -> ssl.SSLContext:
     """Return a context; `variables` is what the settings' names begin with, such as KAFKA_TLS."""
-    if (files.certificate is None) != (files.key is None):
-        raise TlsFilesError(f"set both {variables}_CERTIFICATE_FILE and {variables}_KEY_FILE")
+    _check_pair(files, variables)
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files.ca is not None:
@@ -34,6 +33,20 @@ def client_context(files: TlsFiles, *, variables: str) -> ssl.SSLContext:
     if files.certificate is not None:
         _show(context, files, variables)
     return context
+
+
+def server_context(files: TlsFiles, *, variables: str) -> ssl.SSLContext:
+    """Return a context for who connects to us; nobody is asked for a certificate of their own."""
+    _check_pair(files, variables)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _show(context, files, variables)
+    return context
+
+
+def _check_pair(files: TlsFiles, variables: str) -> None:
+    if (files.certificate is None) != (files.key is None):
+        raise TlsFilesError(f"set both {variables}_CERTIFICATE_FILE and {variables}_KEY_FILE")
 
 
 def _trust(context: ssl.SSLContext, ca: Path, variable: str) -> None:

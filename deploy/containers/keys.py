@@ -20,7 +20,8 @@ PASSWORD_BYTES = 24  # in base64 without signs that a URL would have to escape
 TOKEN_BYTES = 16
 FOLDER_MODE = 0o700
 FILE_MODE = 0o444
-PROVIDERS_MODE = 0o755  # mounted as a whole: the image's user must be able to enter it
+MOUNTED_FOLDERS = ("providers", "mail_tls")  # the operator's: what providers and an MX are shown
+MOUNTED_MODE = 0o755  # mounted as a whole: the image's user must be able to enter them
 OWNER_ONLY = 0o600
 SERVICES = ("scheduler", "sms_sender", "email_sender", "whatsapp_sender", "contact_ledger")
 DATABASE = "postgres:5432/regua"  # where the compose file's network finds it
@@ -50,9 +51,9 @@ def write_missing(folder: Path) -> list[str]:
     """Make every secret that the folder lacks; return the names of those."""
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
-    providers = folder / "providers"
-    providers.mkdir(exist_ok=True)
-    providers.chmod(PROVIDERS_MODE)
+    for name in MOUNTED_FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name).chmod(MOUNTED_MODE)
     written = []
     for name, make in makers().items():
         mode = OWNER_ONLY if name.endswith(".env") else FILE_MODE

@@ -61,9 +61,10 @@ CAPS: dict[str, tuple[Cap, ...]] = {
     "BR": (Cap(1, 1, MESSAGES | {"voice"}), Cap(7, 3, MESSAGES | {"voice"})),
     "US": (Cap(7, 3, MESSAGES),),
 }
-# 940 CMR 7.04(1)(f): two communications about a debt in seven days by telephone, voice or text.
+# 940 CMR 7.04(1)(f): two communications about a debt in seven days by telephone, voice or text; a
+# message by an app to the same telephone is counted with the texts, which is the cautious reading.
 STATE_CAPS: dict[tuple[str, str], tuple[Cap, ...]] = {
-    ("US", "MA"): (Cap(7, 2, frozenset({"sms", "voice"}), per_debt=True),),
+    ("US", "MA"): (Cap(7, 2, frozenset({"sms", "voice", "whatsapp"}), per_debt=True),),
 }
 
 # Fixed public holidays of Brazil, nationwide and by state, as (month, day).

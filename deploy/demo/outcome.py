@@ -18,6 +18,7 @@ from deploy.portfolio.debtors import BRAZIL, UNITED_STATES, Debtor
 
 PAGE = 1_000
 DUE = "ladder.step_due"  # stands with every reason; that a step was due is none to withhold it
+AGES = ((1, "under a day"), (7, "1 to 7 days"), (10_000, "over 7 days"))  # as the gauge has them
 TITLE = "Regua: {days} days, {debtors} debtors, two portfolios"
 
 
@@ -85,7 +86,7 @@ def summary(platform: Platform, run: Run, *, seconds: float) -> Summary:
         withheld={rule: n for rule, n in whole["withheld"].items() if rule != DUE},
         deferred=whole["deferred"],
         followed_up=_followed_up(platform),
-        handed_off=Counter(item["kind"] for item in platform.work_items()),
+        handed_off=_for_people(platform, run.end),
         debtor=debtor_id,
         timeline=history.get("entries", []),
         debts=run.debts,
@@ -104,6 +105,18 @@ def _followed_up(platform: Platform) -> Counter[str]:
             steps.setdefault(key, []).append((contact["planned_at"] or "", contact["channel"]))
     ways = (", then ".join(channel for _, channel in sorted(sent)) for sent in steps.values())
     return Counter(way for way in ways if "," in way)
+
+
+def _for_people(platform: Platform, end: datetime) -> Counter[str]:
+    """Count what waits for people, by kind and age, and hand-offs that were taken back, by rule."""
+    found: Counter[str] = Counter()
+    for item in platform.work_items("open"):
+        age = (end - datetime.fromisoformat(item["opened_at"])).days
+        found[f"{item['kind']}, open {next(words for days, words in AGES if age < days)}"] += 1
+    for item in platform.work_items("closed"):
+        why = f": {item['note']}" if item["note"] else ""
+        found[f"{item['kind']}, {item['decision']}{why}"] += 1
+    return found
 
 
 def _busiest(platform: Platform) -> str:

@@ -109,17 +109,17 @@ class Platform:
             if not cursor:
                 return
 
-    def work_items(self) -> Iterator[Json]:
-        """Every open work item of the tenant."""
-        after: dict[str, str] = {}
+    def work_items(self, state: str) -> Iterator[Json]:
+        """Every work item of the tenant in a state: open, claimed or closed."""
+        where = {"state": state}
         while True:
             page = self.call(
-                "GET", "scheduler", "/v1/work-items", headers=self.tenant, params=after
+                "GET", "scheduler", "/v1/work-items", headers=self.tenant, params=where
             )
             yield from page["work_items"]
             if not page.get("next"):
                 return
-            after = {"after": page["next"]}
+            where["after"] = page["next"]
 
     def sandbox(self, method: str, path: str, body: object = None) -> Json:
         """Call the sandbox's control endpoints."""

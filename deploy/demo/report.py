@@ -37,8 +37,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     `contacts`: outcome counts by channel; `kpis`: figures by portfolio (None: empty denominator);
     `promises`: made, kept, broken; `payments`: by currency, as {"count", "amount" in minor units};
     `withheld` and `deferred`: counts by reason; `followed_up`: steps that went on to another
-    channel; `handed_off`: what waits for people, by kind; `timeline`: {"at", "what", "detail"} of
-    the debtor named by `debtor`; `debts`, `seconds`: totals of the run.
+    channel; `handed_off`: people's work, by kind and age or end; `timeline`: {"at", "what",
+    "detail"} of the debtor named by `debtor`; `debts`, `seconds`: totals of the run.
     """
 
     title: str
@@ -62,7 +62,7 @@ def render(summary: Summary, verdict: Verdict) -> str:
         [summary.title, "=" * min(WIDTH, len(summary.title))],
         _contacts(summary.contacts),
         _reasons("Steps that went on to another channel", summary.followed_up),
-        _reasons("Handed to people, by kind", summary.handed_off),
+        _reasons("Handed to people, by kind and age, and what was taken back", summary.handed_off),
         _money(summary),
         _kpis(summary.kpis),
         _reasons("Withheld, by reason", summary.withheld),

@@ -14,6 +14,7 @@ from shared.events import topics
 from shared.events.configuration import CONFIG_CHANGED, CONFIG_KINDS, ConfigEntry
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
 from shared.events.debt import DEBT_EVENT_TYPES, INTERNAL_TYPES
+from shared.events.handoff import HANDOFF_REQUESTED, HANDOFF_TYPES
 from shared.events.hold import HOLD_TYPES
 from shared.events.schemas import open_objects
 from shared.events.states import STATE_AFTER
@@ -22,7 +23,7 @@ from shared.http.operations import SCHEMAS, Schema, components
 
 DAY_MS = 24 * 3_600 * 1_000
 BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
-EXPIRES = frozenset({"contact.task.v1", "contact.close_requested.v1"})
+EXPIRES = frozenset({"contact.task.v1", "contact.close_requested.v1", HANDOFF_REQUESTED})
 # What senders state on contact.events.v1; the scheduler states the others, and those in both.
 OF_SENDERS = frozenset(
     f"contact.{word}.v1"
@@ -36,9 +37,10 @@ OF_BOTH = frozenset(f"contact.{word}.v1" for word in ("cancelled", "expired", "d
 
 ABOUT = (
     "Regua's services speak to each other over Kafka, and so may you: read `debt.events.v1` and "
-    "`contact.events.v1` for everything that happens, `work_item.opened` of kind `handoff` among "
-    "it for the steps that people do. Nothing is written from outside: events, decisions and what "
-    "people did (`contact.recorded`) go in over HTTP (see `openapi/scheduler.json`).\n\n"
+    "`contact.events.v1` for everything that happens, and `contact.tasks.handoff.v1` for the steps "
+    "that people take: do what `handoff.requested` asks inside its permit, until `handoff.closed`. "
+    "Nothing is written from outside: events, decisions and what people did (`contact.recorded`) "
+    "go in over HTTP (see `openapi/scheduler.json`).\n\n"
     "Records are CloudEvents 1.0 in Kafka's binary mode: attributes as `ce_*` headers, JSON as the "
     "value. **Redelivery is normal**: tell repetitions by `ce_id`, never by offset. **Ignore what "
     "you do not know**: optional fields and types are added; anything else is a new version of a "
@@ -123,6 +125,8 @@ def document() -> Schema:
 
 def types_of(topic: Topic) -> Mapping[str, type[msgspec.Struct]]:
     """Return the types of record on a topic, and the struct of each one's data."""
+    if topic == topics.CONTACT_TASKS_HANDOFF:
+        return HANDOFF_TYPES
     if topic in TASKS_BY_CHANNEL.values():
         return TASK_TYPES
     found: dict[str, Mapping[str, type[msgspec.Struct]]] = {

@@ -20,6 +20,7 @@ from shared.events import topics
 from shared.events.configuration import CONFIG_KINDS
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
 from shared.events.debt import DEBT_EVENT_TYPES
+from shared.events.handoff import HANDOFF_TYPES
 from shared.events.hold import HOLD_TYPES
 from shared.events.states import STATE_AFTER, STATES, rank
 from shared.events.topics import TOPICS, Topic
@@ -39,6 +40,7 @@ TYPES_BY_TOPIC: Sequence[tuple[Topic, Mapping[str, type[msgspec.Struct]]]] = (
     (topics.DEBT_EVENTS, DEBT_EVENT_TYPES),
     (topics.CONTACT_EVENTS, CONTACT_FACT_TYPES),
     (topics.CONTACT_TASKS_SMS, TASK_TYPES),
+    (topics.CONTACT_TASKS_HANDOFF, HANDOFF_TYPES),
     (topics.CONTACT_HOLDS, HOLD_TYPES),
 )
 

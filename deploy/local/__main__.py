@@ -1,6 +1,7 @@
 """Command line of the local stack: `python -m deploy.local up | servers | lock`.
 
-In: `POSTGRES_URL`, `KAFKA_BOOTSTRAP` (servers that exist), `SCHEDULER_PORT`, `SMS_SENDER_PORT`,
+In: `POSTGRES_URL`, `KAFKA_BOOTSTRAP` (servers that exist; the brokers' `KAFKA_SECURITY_PROTOCOL`,
+`KAFKA_SASL_…` and `KAFKA_TLS_…` as services read them), `SCHEDULER_PORT`, `SMS_SENDER_PORT`,
 `EMAIL_SENDER_PORT`, `EMAIL_SENDER_MAIL_PORT`, `WHATSAPP_SENDER_PORT`, `CONTACT_LEDGER_PORT`,
 `SANDBOX_PORT`, `VIEW_PORT`. Out: a running stack until Ctrl-C, its URLs and first key on standard
 output. Exit codes: 0 stopped as asked, 1 a part died, 2 it could not start.

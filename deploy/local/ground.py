@@ -11,6 +11,9 @@ from deploy.local.errors import CannotRun
 from deploy.local.keys import Keys
 from shared.events.topics import TOPICS
 from shared.kafka import admin
+from shared.kafka.client import ConnectionFailures
+from shared.kafka.cluster import Brokers, address_of
+from shared.kafka.errors import PartitionCountChanged
 
 
 async def prepared(admin_url: str, name: str, secrets: Keys, *, mode: str) -> Database:
@@ -26,14 +29,22 @@ async def prepared(admin_url: str, name: str, secrets: Keys, *, mode: str) -> Da
     return made
 
 
-async def topics(bootstrap: str, *, partitions: int, new: bool) -> None:
+async def topics(brokers: Brokers, *, partitions: int, new: bool) -> None:
     """Create the topics; a `new` database must not stand on records it knows nothing about."""
-    await admin.ensure_topics(bootstrap, partitions=partitions, replication=1)
+    try:
+        await admin.ensure_topics(brokers, partitions=partitions, replication=1)
+    except ConnectionFailures as error:
+        raise CannotRun(
+            f"the Kafka at {address_of(brokers)} cannot be used ({type(error).__name__}): "
+            "see KAFKA_BOOTSTRAP, KAFKA_SECURITY_PROTOCOL and what belongs to it"
+        ) from error
+    except PartitionCountChanged as error:
+        raise CannotRun(str(error)) from None
     if not new:
         return
-    ends = await admin.end_offsets(bootstrap, [topic.name for topic in TOPICS])
+    ends = await admin.end_offsets(brokers, [topic.name for topic in TOPICS])
     if any(ends.values()):
         raise CannotRun(
-            f"the Kafka at {bootstrap} holds records of another database: "
+            f"the Kafka at {address_of(brokers)} holds records of another database: "
             "empty it, use another, or unset KAFKA_BOOTSTRAP"
         )

@@ -1,8 +1,9 @@
 """Which PostgreSQL and which Kafka: given, containers, or embedded; in that order.
 
-In: `POSTGRES_URL` (an admin URL) and `KAFKA_BOOTSTRAP`, which win; `REGUA_TESTCONTAINERS=1`, which
-needs a Docker engine. Out: a handle to start and stop. Only an embedded server can be killed
-or emptied by us, so whoever breaks servers asks for `Postgres` and `Kafka` themselves.
+In: `POSTGRES_URL` (an admin URL) and `KAFKA_BOOTSTRAP` (with what `given_kafka` reads beside it),
+which win; `REGUA_TESTCONTAINERS=1`, which needs a Docker engine. Out: a handle to start and stop.
+Only an embedded server can be killed or emptied by us, so whoever breaks servers asks for
+`Postgres` and `Kafka` themselves.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from deploy.local import contained
 from deploy.local.errors import CannotRun
+from deploy.local.given_kafka import GivenKafka
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 
@@ -43,12 +45,11 @@ class KafkaServer(Protocol):
         """End it, if it is ours."""
 
 
-class Given:
+class GivenPostgres:
     """A server that exists already; starting and stopping it is somebody else's work."""
 
-    def __init__(self, address: str) -> None:
-        self.admin_url = address
-        self.bootstrap = address
+    def __init__(self, admin_url: str) -> None:
+        self.admin_url = admin_url
 
     def start(self) -> None:
         """Nothing to do."""
@@ -64,7 +65,7 @@ def postgres(folder: Path) -> PostgresServer:
             raise CannotRun(
                 "POSTGRES_URL must look like postgresql://admin:password@host:port/postgres"
             )
-        return Given(url)
+        return GivenPostgres(url)
     if contained.wanted():
         return contained.ContainedPostgres()
     return Postgres(folder)
@@ -72,10 +73,8 @@ def postgres(folder: Path) -> PostgresServer:
 
 def kafka(folder: Path) -> KafkaServer:
     """The Kafka to use; an embedded one keeps its data and log in `folder`."""
-    if bootstrap := os.environ.get("KAFKA_BOOTSTRAP"):
-        if not bootstrap.rpartition(":")[2].isdigit():
-            raise CannotRun("KAFKA_BOOTSTRAP must look like host:port")
-        return Given(bootstrap)
+    if os.environ.get("KAFKA_BOOTSTRAP"):
+        return GivenKafka()
     if contained.wanted():
         return contained.ContainedKafka()
     return Kafka(folder)

@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from deploy.local import commands, databases, ground, keys, places, servers
+from deploy.local import commands, databases, given_kafka, ground, keys, places, servers
 from deploy.local.databases import Database
 from deploy.local.errors import CannotRun
 from deploy.local.kafka import Kafka
@@ -144,8 +144,7 @@ class Stack:
             self._start_postgres()
             self._migrate()
             broker.result()
-        partitions = self.options.partitions
-        finished(ground.topics(self.kafka.bootstrap, partitions=partitions, new=self._new))
+        self._make_topics()
         again = () if self._new else ("--force-new",)  # a lasting database has its first key
         self.admin_key = self.command("scheduler", "bootstrap", *again).split()[-1]
         for service in (*self.options.services, SANDBOX):
@@ -249,6 +248,7 @@ class Stack:
                 port=self.ports.get(name, 0),
                 mail_port=self._port(MAIL) if name == "email_sender" else 0,
             )
+            given |= given_kafka.environment_of(self.kafka)
         return commands.inherited() | given | dict(self.options.environment.get(service, {}))
 
     def _port(self, name: str) -> int:
@@ -269,6 +269,10 @@ class Stack:
         self._standing.append(("Kafka", self.kafka))
         self.kafka.start()
 
+    def _make_topics(self) -> None:
+        brokers = given_kafka.brokers_of(self.kafka)
+        finished(ground.topics(brokers, partitions=self.options.partitions, new=self._new))
+
     def _start_postgres(self) -> None:
         self._say("starting PostgreSQL")
         self._standing.append(("PostgreSQL", self.postgres))
@@ -284,12 +288,10 @@ class Stack:
 
     def _ready(self, name: str) -> bool:
         try:
-            return (
-                httpx.get(f"{self.url(name)}/health/ready", timeout=2.0).status_code
-                == httpx.codes.OK
-            )
+            status = httpx.get(f"{self.url(name)}/health/ready", timeout=2.0).status_code
         except httpx.TransportError:
             return False
+        return status == httpx.codes.OK
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

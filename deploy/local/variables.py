@@ -1,4 +1,4 @@
-"""What a shell needs to speak to a running stack: URLs and keys, as lines to source.
+"""What a shell needs to speak to a running stack: addresses and keys, as lines to source.
 
 In: a started stack. Out: a file for its owner's eyes only. `make up` writes `.regua/up.env` and
 takes it away when it stops.
@@ -18,6 +18,7 @@ def write(stack: Stack, path: Path) -> Path:
         "WHATSAPP_SENDER": stack.url("whatsapp_sender"),
         "MAIL_DOOR": stack.mail_door,
         "LEDGER": stack.url("contact_ledger"),
+        "KAFKA": stack.kafka.bootstrap,
         "SANDBOX": stack.url(SANDBOX),
         "ADMIN_KEY": stack.admin_key,
         "SANDBOX_CONTROL_KEY": stack.control_key,

@@ -164,6 +164,28 @@ _WHY_NOT = Row(
         ),
     ),
 )
+_PEOPLE = Row(
+    "What waits for people?",
+    (
+        Panel(
+            title="Hand-offs, by age",
+            meaning="Steps that people have, asked for on the topic of hand-offs; law-time age.",
+            queries=((once("regua_work_items_open", "age", 'kind="handoff"'), "{{age}}"),),
+            kind="bargauge",
+        ),
+        Panel(
+            title="Other work, by kind",
+            meaning="Unsure replies, parked events, mandatory steps that did not go through.",
+            queries=(
+                (
+                    'sum by (kind) (max by (kind, age) (regua_work_items_open{kind!="handoff"}))',
+                    "{{kind}}",
+                ),
+            ),
+            kind="bargauge",
+        ),
+    ),
+)
 _HOW_LONG = Row(
     "How long does it take?",
     (
@@ -254,7 +276,7 @@ OVERVIEW = Dashboard(
     uid="regua-overview",
     title="Regua: overview",
     about="Is it all right, how much flows, why not more, how long it takes, what it brings.",
-    rows=(_STATE, _FLOW, _WHY_NOT, _HOW_LONG, _YIELD, _ERRORS),
+    rows=(_STATE, _FLOW, _WHY_NOT, _PEOPLE, _HOW_LONG, _YIELD, _ERRORS),
     variables=(
         ("tenant", "regua_kpi_ratio", "tenant"),
         ("portfolio", "regua_kpi_ratio", "portfolio"),

@@ -51,6 +51,12 @@ _PLANNING = Row(
             kind="bargauge",
         ),
         Panel(
+            title="Work for people, by kind and age",
+            meaning="Work items that are not closed, hand-offs among them, by law-time age.",
+            queries=((once("regua_work_items_open", "kind, age"), "{{kind}} {{age}}"),),
+            kind="bargauge",
+        ),
+        Panel(
             title="Holds",
             meaning="Holds of senders that were taken over, and records that could not be read.",
             queries=(

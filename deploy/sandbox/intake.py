@@ -54,6 +54,7 @@ class Intake:
         """Take messages in for `provider`."""
         self._provider = provider
         self._parts = parts
+        self._witness = parts.witness
         self._voice = voice
         self._budgets: dict[str, tuple[float, float]] = {}
         self.counters = {"requests": 0, "accepted": 0, "refused": 0, "faults": 0}
@@ -62,7 +63,7 @@ class Intake:
         self, message: Message, judge: Callable[[], None], accept: Callable[[], Answer]
     ) -> Answer:
         """Answer a send. `judge` raises `Refused`; `accept` keeps the message and answers."""
-        self._note("request", message)
+        self._requested(message)
         met = self._parts.faults.meet(message.to)
         call = next((fault for fault in met if fault.kind in CALL_KINDS), None)
         if met:
@@ -75,20 +76,22 @@ class Intake:
             return self.refuse(message, refusal, message.account_id)
         answer = accept()
         self.counters["accepted"] += 1
-        self._note("accepted", message, fault=call.kind if call else None)
+        fault = call.kind if call else None
+        self._witness.note("accepted", self._provider, message, fault=fault)
         self._parts.accepted(message, met)
         return answer if call is None else self._after(answer, call)
 
     def asked(self, account: str | None = None) -> None:
         """Note a request that names no message we could read."""
-        self._note("request", None, account=account)
+        self._requested(None, account)
 
     def refuse(self, message: Message | None, refusal: Refused, account: str | None) -> Answer:
         """Refuse, and note it."""
         answer = self._voice.refused(refusal.code, refusal.shown)
         self.counters["refused"] += 1
-        self._note(
-            "refused", message, code=refusal.code, status=str(answer.status), account=account
+        status = str(answer.status)
+        self._witness.note(
+            "refused", self._provider, message, code=refusal.code, status=status, account=account
         )
         return answer
 
@@ -121,7 +124,8 @@ class Intake:
         else:
             return None
         self.counters["refused"] += 1
-        self._note("refused", message, status=str(answer.status), fault=fault.kind)
+        status = str(answer.status)
+        self._witness.note("refused", self._provider, message, status=status, fault=fault.kind)
         return answer
 
     def _after(self, answer: Answer, fault: Fault) -> Answer:
@@ -134,21 +138,9 @@ class Intake:
             return msgspec.structs.replace(answer, reset=True)
         return garbled(answer, fault.shape)
 
-    def _note(
-        self,
-        kind: str,
-        about: Message | None,
-        *,
-        code: int | str | None = None,
-        status: str | None = None,
-        fault: str | None = None,
-        account: str | None = None,
-    ) -> None:
-        if kind == "request":
-            self.counters["requests"] += 1
-        self._parts.witness.note(
-            kind, self._provider, about, code=code, status=status, fault=fault, account=account
-        )
+    def _requested(self, about: Message | None, account: str | None = None) -> None:
+        self.counters["requests"] += 1
+        self._witness.note("request", self._provider, about, account=account)
 
 
 def garbled(answer: Answer, shape: str) -> Answer:

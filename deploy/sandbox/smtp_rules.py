@@ -9,7 +9,7 @@ key, whose DNS record the registration gives).
 import re
 from email.message import EmailMessage
 from email.parser import BytesParser
-from email.policy import default
+from email.policy import compat32, default
 
 import dkim
 import msgspec
@@ -44,7 +44,7 @@ def judge(
     _headers(message, recipient, senders)
     if any(part.defects for part in message.walk()):
         raise Refusal("550 5.6.0 the message is not well formed")
-    _unsubscribe(message)
+    _unsubscribe(message, raw)
     if key is not None:
         _signature(raw, message, key)
     return message
@@ -72,7 +72,12 @@ def _headers(message: EmailMessage, recipient: str, senders: tuple[str, ...]) ->
         raise Refusal("550 5.7.1 the recipient is not the one in To")
 
 
-def _unsubscribe(message: EmailMessage) -> None:
+def _unsubscribe(message: EmailMessage, raw: bytes) -> None:
+    written = BytesParser(policy=compat32).parsebytes(raw, headersonly=True)["List-Unsubscribe"]
+    if "=?" in str(written or ""):
+        raise Refusal(
+            "550 5.6.0 encoded words in List-Unsubscribe, which mail programs do not follow"
+        )
     ways, post = message.get("List-Unsubscribe"), message.get("List-Unsubscribe-Post")
     if post is None:
         return

@@ -69,7 +69,7 @@ def create_app(targets: Mapping[str, str]) -> Starlette:
         found = traces.newest(
             asked.get("id", "")[:QUERY_CHARS_MAX],
             errors="errors" in asked,
-            batches="batches" in asked,
+            asides="asides" in asked,
         )
         return _json({"traces": found, "spans": traces.spans, "dropped": traces.dropped})
 

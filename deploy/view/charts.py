@@ -65,6 +65,12 @@ CHARTS = (
     Chart(title="Withheld", metric="regua_contacts_withheld_total", how=How.TOTAL, by=("rule",)),
     Chart(title="Put off", metric="regua_contacts_deferred_total", how=How.TOTAL, by=("rule",)),
     Chart(
+        title="Work for people",
+        metric="regua_work_items_open",
+        how=How.LEVEL,
+        by=("kind", "age"),
+    ),
+    Chart(
         title="Records behind",
         metric="regua_kafka_lag_records",
         how=How.LEVEL,

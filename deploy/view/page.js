@@ -54,7 +54,7 @@ async function listTraces() {
   if (at("hold").checked) return;
   const asked = new URLSearchParams();
   if (at("id").value.trim()) asked.set("id", at("id").value.trim());
-  for (const name of ["errors", "batches"]) if (at(name).checked) asked.set(name, "");
+  for (const name of ["errors", "asides"]) if (at(name).checked) asked.set(name, "");
   const found = await ask(`api/traces?${asked}`);
   at("kept").textContent = `${found.spans.toLocaleString()} spans kept`;
   at("traces").replaceChildren(...found.traces.map(traceRow));
@@ -115,6 +115,7 @@ function spanRow([span, depth], first, last) {
   const row = make("div", undefined, "row");
   const name = make("span", span.name);
   name.style.paddingLeft = `${Math.min(depth, 20) * 0.7}rem`;
+  if (span.about) name.append(" ", make("em", span.about));
   name.append(" ", make("small", span.service));
   const track = make("div", undefined, "track");
   const bar = make("button", undefined, span.error ? "bar failed" : "bar");
@@ -140,9 +141,18 @@ function showSpan(span) {
     ["began", clock(span.began_us)], ["took", took(span.ended_us - span.began_us)]];
   if (span.error) told.push(["error", span.error]);
   told.push(...Object.entries(span.attributes));
-  told.push(...span.links.map((link) => ["linked trace", link]));
+  const links = [...new Set(span.links)].filter((link) => link !== span.trace_id);
   at("span").replaceChildren(...told.flatMap(([key, value]) => [make("dt", key),
-    make("dd", String(value))]));
+    make("dd", String(value))]), ...links.flatMap(linkRow));
+}
+
+function linkRow(traceId) {
+  const value = make("dd");
+  const opener = make("button", traceId);
+  opener.type = "button";
+  opener.addEventListener("click", () => showTrace(traceId));
+  value.append(opener);
+  return [make("dt", "linked trace"), value];
 }
 
 // Metrics.

@@ -4,7 +4,7 @@ In: OTLP's protobuf. Out: lists for the page. Nothing is written anywhere.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +21,18 @@ LISTED_MAX = 100
 LOOKS_MAX = 200  # traces of one answered GET: clocks and progress are asked many times a second
 TEXT_CHARS_MAX = 200
 MICROSECOND_NS = 1_000
+# What a span is about, beside its name: what a reader of the way asks next.
+TELLING = (
+    "regua.event_type",
+    "regua.receipt",
+    "regua.reply",
+    "regua.error",
+    "regua.provider",
+    "http.response.status_code",
+    "regua.smtp.status_code",
+)
+BROUGHT = ("POST /webhooks/", "receive mail")  # what the requests and mails are called
+COUNTED = "messaging.batch.message_count"
 
 
 class UnreadableExport(ValueError):
@@ -28,7 +40,7 @@ class UnreadableExport(ValueError):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """One span; times are microseconds since the epoch."""
+    """One span; times are microseconds since the epoch, `about` tells it from its likes."""
 
     trace_id: str
     span_id: str
@@ -39,12 +51,13 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     began_us: int
     ended_us: int
     error: str
+    about: str
     attributes: dict[str, str | int | float | bool]
     links: list[str]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace in the list."""
+    """One trace in the list; `services` in the order in which it came to them."""
 
     trace_id: str
     name: str
@@ -74,17 +87,18 @@ class Traces:
         return taken
 
     def newest(
-        self, wanted: str = "", *, errors: bool = False, batches: bool = False
+        self, wanted: str = "", *, errors: bool = False, asides: bool = False
     ) -> list[Summary]:
         """Return the newest traces; `wanted` is (the beginning of) a trace's or contact's id.
 
-        Batches are traces of one span that name others by links; they are left out unless wanted.
+        Asides are traces of one span that tell nothing by themselves: batches, and what brought
+        receipts. They are left out unless wanted; those that they are about lead to them.
         """
         found: list[Summary] = []
         for trace_id, spans in reversed(self._traces.items()):
             if len(found) == LISTED_MAX:
                 break
-            if not batches and len(spans) == 1 and spans[0].links:
+            if not asides and not wanted and _is_aside(spans):
                 continue
             if wanted and not trace_id.startswith(wanted) and not _names(spans, wanted):
                 continue
@@ -137,6 +151,7 @@ def decoded(body: bytes) -> Iterator[Span]:
 
 def _span(raw: trace_pb2.Span, service: str) -> Span:
     failed = raw.status.code == trace_pb2.Status.STATUS_CODE_ERROR
+    attributes = _attributes(raw.attributes)
     return Span(
         trace_id=raw.trace_id.hex(),
         span_id=raw.span_id.hex(),
@@ -147,9 +162,18 @@ def _span(raw: trace_pb2.Span, service: str) -> Span:
         began_us=raw.start_time_unix_nano // MICROSECOND_NS,
         ended_us=raw.end_time_unix_nano // MICROSECOND_NS,
         error=(raw.status.message[:TEXT_CHARS_MAX] or "error") if failed else "",
-        attributes=_attributes(raw.attributes),
+        about=_about(attributes),
+        attributes=attributes,
         links=[link.trace_id.hex() for link in raw.links[:LINKS_SHOWN_MAX]],
     )
+
+
+def _about(attributes: Mapping[str, str | int | float | bool]) -> str:
+    """Return what its attributes say of a span in a few words, e.g. `delivered, meta`."""
+    told = [str(attributes[key]) for key in TELLING if key in attributes]
+    if COUNTED in attributes:
+        told.append(f"{attributes[COUNTED]} messages")
+    return ", ".join(told)
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, str | int | float | bool]:
@@ -173,14 +197,23 @@ def _is_look(span: Span) -> bool:
     return span.name.startswith("GET ") and span.kind == "server" and not span.error
 
 
+def _is_aside(spans: list[Span]) -> bool:
+    """Say whether it is a batch, or what brought a receipt, and went well."""
+    first = spans[0]
+    if len(spans) > 1 or first.error:
+        return False
+    return bool(first.links) or first.name.startswith(BROUGHT)
+
+
 def _summary(trace_id: str, spans: list[Span]) -> Summary:
     first = min(spans, key=lambda span: (bool(span.parent_id), span.began_us))
-    began = min(span.began_us for span in spans)
+    in_order = sorted(spans, key=lambda span: span.began_us)
+    began = in_order[0].began_us
     return Summary(
         trace_id=trace_id,
         name=first.name,
         service=first.service,
-        services=sorted({span.service for span in spans}),
+        services=list(dict.fromkeys(span.service for span in in_order)),
         began_us=began,
         duration_us=max(span.ended_us for span in spans) - began,
         spans=len(spans),

@@ -36,7 +36,7 @@ from shared.kafka.ends import LogEnds
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, migrate, open_pool
+from shared.postgres import TRANSIENT_ERRORS, Connection, Pool, is_away, migrate, open_pool
 from shared.privacy import Keyring, Sealer, key_bytes
 from shared.runtime import Service
 from shared.settings import CannotStart
@@ -106,6 +106,7 @@ class Ledger:
             readiness=readiness,
             progress=self.progress,
             about=ABOUT,
+            is_away=is_away,
         )
 
     async def progress(self) -> Progress:

@@ -46,13 +46,13 @@ class LedgerFigures:
 
     async def lag(self) -> None:
         """Records of each topic that are not recorded yet."""
-        ends = await self._ends.ask()
+        ends, cluster_id = await self._ends.ask(), await self._ends.cluster_id()
         async with self._pool.acquire() as conn:
-            stored = await offsets.positions(conn)
-        behind: Counter[str] = Counter()
-        for target, end in ends.items():
-            behind[target[0]] += max(0, end - stored.get(target, 0))
-        for topic, records in behind.items():
+            stored = await offsets.recorded(conn)
+        waiting: Counter[str] = Counter()
+        for (topic, _), records in offsets.behind(ends, cluster_id, stored).items():
+            waiting[topic] += records
+        for topic, records in waiting.items():
             metrics.KAFKA_LAG.labels(topic).set(records)
 
     async def kpis(self) -> None:

@@ -63,9 +63,15 @@ class Recorder:
         self._working = asyncio.Lock()
         self.stopped_partitions: set[TopicPartition] = set()
         self.in_hand = 0  # records fetched and not yet committed
-        self.caught_up = False
+        self.caught_up = False  # with this process's own partitions; `progress` tells of the group
+        self._busy = True
         self.entries_total = 0
         self.records_total = 0
+
+    @property
+    def unchecked(self) -> frozenset[TopicPartition]:
+        """Partitions whose log nobody has compared yet with what was recorded of it."""
+        return frozenset(self._unchecked)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`."""
@@ -77,7 +83,7 @@ class Recorder:
             await self._consumer.stop()
 
     async def _step(self, stop: asyncio.Event) -> None:
-        wait_ms = IDLE_WAIT_MS if self.caught_up else BUSY_WAIT_MS
+        wait_ms = BUSY_WAIT_MS if self._busy else IDLE_WAIT_MS
         try:
             fetched = await self._consumer.fetch(self._records_max, wait_ms)
         except _RETRIED as error:  # the positions could not be read: ask again
@@ -85,10 +91,10 @@ class Recorder:
             await _pause(stop, RETRY_SECONDS_FIRST)
             return
         fetched = self._checked(fetched)
+        self._busy = bool(fetched)
+        self.caught_up = not fetched and bool(self._epochs) and not self._unchecked
         if not fetched:
-            self.caught_up = bool(self._epochs) and not self._unchecked
             return
-        self.caught_up = False
         async with self._working:
             batch = read_batch(fetched, self._epochs)
             self.in_hand = len(batch.facts) + len(batch.unreadable)

@@ -24,6 +24,10 @@ STATES = {
 }
 NO_COMPLAINT = "not-spam"  # RFC 6430: the person took the mail out of the spam folder
 _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+# In free words a date or a version may look like a status: only beside what goes with one.
+_QUOTED_STATUS = re.compile(
+    r"(?:\b5\d\d[ -]{1,3}#?|#|status:? {0,3})(5\.[0-7]\.\d{1,3})\b", re.IGNORECASE
+)
 _WORD = re.compile(r"[a-z][a-z-]{0,31}")
 
 
@@ -59,8 +63,8 @@ def complaint(message: Message, reference: str, name: str) -> StatusReceipt:
 
 def report_without_form(text: str, reference: str, name: str) -> StatusReceipt:
     """Return a bounce in free words: negative only when it quotes a permanent status."""
-    found = next((each for each in _STATUS.finditer(text) if each[1] == "5"), None)
-    status = found.group() if found is not None else None
+    found = _QUOTED_STATUS.search(text)
+    status = found[1] if found is not None else None
     return StatusReceipt(
         provider_ref=name,
         provider_word="bounce",

@@ -21,6 +21,7 @@ CONTENT_CLASS = "utility"
 BODY_CHARS_MAX = 100_000  # of one part, rendered: far below what relays take
 SUBJECT_CHARS_MAX = 150  # longer ones are cut off on every screen
 NAME_CHARS_MAX = 100  # of a display name
+LANGUAGE_CHARS_MAX = 35  # of a language tag
 # Where the link goes. A noncharacter, taken out of all values: nothing else can look like it.
 LINK = "\ufdd0"
 LINK_SHOWN = "[…]"  # what the ledger keeps in its place: the link would let a reader opt out
@@ -29,9 +30,10 @@ WAYS_OUT = {
     "es": "Para no recibir más correos sobre este asunto: ",
     "en": "To stop receiving e-mails about this matter: ",
 }
-# Unquoted local parts and ASCII domains, as intake stores them.
+# Unquoted local parts and ASCII domains, as intake stores them; nothing that a header's reader
+# would decode as an encoded word.
 _ADDRESS = re.compile(
-    r"(?!\.)(?!.*\.\.)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)@"
+    r"(?!\.)(?!.*\.\.)(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 )
 ADDRESS_CHARS_MAX = 254
@@ -71,7 +73,7 @@ def compose(task: ContactTask, template: Template) -> Email:
         subject=_subject(template, task.locale, values),
         body=_body(text_for(template, task.locale), values, way_out),
         markup=_markup(template, task.locale, values, way_out),
-        language=task.locale.replace("_", "-"),
+        language=one_line(task.locale.replace("_", "-"), LANGUAGE_CHARS_MAX),
     )
 
 
@@ -93,10 +95,11 @@ def html_of(email: Email, link: str) -> str | None:
 def one_line(text: str, chars_max: int) -> str:
     """Return a text fit for a header: one line, nothing unseen in it, cut at `chars_max`.
 
-    Line ends would begin a header; marks that turn the direction of writing forge what is read.
+    Line ends would begin a header, and so would those in an encoded word, which whoever composes or
+    reads the header decodes; marks that turn the direction of writing forge what is read.
     """
     seen = "".join([char if char.isprintable() else " " for char in text])
-    return " ".join(seen.split())[:chars_max].rstrip()
+    return " ".join(seen.replace("=?", "= ?").split())[:chars_max].rstrip()
 
 
 def _clean(value: str) -> str:

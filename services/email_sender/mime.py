@@ -9,7 +9,7 @@ the Message-ID, which replies quote.
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import formatdate
 
 import dkim
@@ -17,6 +17,7 @@ import msgspec
 
 from services.email_sender.message import (
     NAME_CHARS_MAX,
+    SUBJECT_CHARS_MAX,
     Email,
     html_of,
     is_address,
@@ -28,10 +29,34 @@ from shared.sender.provider import Account, Sending
 BOUNCE, REPLY, UNSUBSCRIBE = "b", "r", "u"  # what an address of ours is for: `b-<reference>@…`
 REFERENCE_PARTS = 4  # of `Sending.reference`; with a letter before it fits 64 characters
 PARTS_ENCODING = "quoted-printable"  # 7-bit lines: no relay has to re-code, no signature breaks
+LIST_UNSUBSCRIBE = "List-Unsubscribe"
 SIGNED = (
     "from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type",
     "content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "auto-submitted",
 )  # fmt: skip
+
+
+class _Wire(EmailPolicy):
+    """Headers as they travel: the library's folding, but for links.
+
+    A link longer than a line it would write as encoded words, which no mail program follows.
+    """
+
+    def fold(self, name: str, value: str) -> str:
+        """Return a header's lines."""
+        if name == LIST_UNSUBSCRIBE:
+            ways = str(value).replace(", ", f",{self.linesep} ")
+            return f"{name}: {ways}{self.linesep}"
+        return str(super().fold(name, value))
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Return a header's lines as bytes."""
+        if name == LIST_UNSUBSCRIBE:
+            return self.fold(name, value).encode("ascii")
+        return super().fold_binary(name, value)
+
+
+WIRE = _Wire(linesep="\r\n")
 
 
 class MimeError(ValueError):
@@ -69,14 +94,14 @@ def compose_mime(email: Email, account: Account, sending: Sending) -> EmailMessa
     """Return the message, unsigned."""
     options, sender = account.settings.options, account.settings.sender
     name = one_line(options.get("from_name") or email.from_name, NAME_CHARS_MAX)
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=WIRE)
     try:
         message["From"] = Address(display_name=name, addr_spec=sender)
         message["To"] = Address(addr_spec=email.to)
         reply_to = options.get("reply_to") or _own_address(account, REPLY, sending)
         if reply_to:
             message["Reply-To"] = Address(addr_spec=reply_to)
-        message["Subject"] = email.subject
+        message["Subject"] = one_line(email.subject, SUBJECT_CHARS_MAX)
     except (ValueError, MessageError, IndexError):
         msg = "reply_to, bounce_domain or sender"
         raise MimeError(msg) from None
@@ -102,7 +127,7 @@ def unsubscribe_headers(account: Account, sending: Sending) -> dict[str, str]:
     if address:
         ways.append(f"<mailto:{address}?subject=unsubscribe>")
     return {
-        "List-Unsubscribe": ", ".join(ways),
+        LIST_UNSUBSCRIBE: ", ".join(ways),
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 

@@ -1,25 +1,40 @@
 """What a person wrote in a reply, without what they quoted: above all without our own words.
 
 In: the parts of a mail. Out: the new text, bounded. Our mails tell how to opt out; read along with
-the answer, that line would make every reply an opt-out. Everything is one pass over lines: a mail
-comes from strangers, and no pattern here can be made to backtrack.
+the answer, that line would make every reply an opt-out. What stands below a quotation that is
+marked as one (`>`) is the person's again. Everything is one pass over lines: a mail comes from
+strangers, and no pattern here can be made to backtrack.
 """
 
 import re
-from collections.abc import Iterator
 from email.message import Message
-from html.parser import HTMLParser
 
+from services.email_sender.markup import shown
+from services.email_sender.message import WAYS_OUT
 from shared.sender.replies import is_opt_out
 
 PART_CHARS_MAX = 100_000  # of a part that is looked at; people write less
 TEXT_CHARS_MAX = 4_000  # of the new text that is kept
 MARKER_CHARS_MAX = 300  # a longer line introduces no quotation
+QUOTED_LINES = 4  # a quotation begins so close below the line that introduces it
 HEADER_LINES = 4  # a quoted header names sender and date or subject so close together
 
 _ATTRIBUTION_START = re.compile(r"(?:on|em|el|le|no dia|a|at)\b", re.IGNORECASE)
 _ATTRIBUTION_END = re.compile(
     r"(?:wrote|escreveu|escribi[oó]|a écrit|writes|disse)\s?:\s*$", re.IGNORECASE
+)
+_DATED = re.compile(r"@|\d[/:.-]\d|\b20\d\d\b")  # what else introduces a quotation: who, when
+_YOU_WROTE = re.compile(
+    r"\W*(?:you|voc[eê]s?|usted(?:es)?|vos)\s+"
+    r"(?:wrote|said|escreve(?:u|ram)|disse(?:ram)?|escribi(?:[oó]|eron)|dij(?:o|eron))\s?:",
+    re.IGNORECASE,
+)
+_OURS = tuple(words.strip().casefold() for words in WAYS_OUT.values())
+# Charsets that mail is written in; other codecs are for something else, some of them slow.
+_CHARSET = re.compile(
+    r"(?:us-?)?ascii|utf-?(?:7|8|16|32)(?:-?[bl]e)?"
+    r"|(?:x-)?(?:iso|windows|cp|koi8|mac|gb|big5|euc|shift|hz|tis|latin|ibm|ks_c)[a-z0-9_:.-]{0,30}",
+    re.IGNORECASE,
 )
 _SEPARATOR = re.compile(
     r"\s*(?:-{2,}\s?(?:original message|mensagem original|mensaje original|forwarded message"
@@ -37,7 +52,6 @@ _PROGRAM = re.compile(
     re.IGNORECASE,
 )
 _REPLYING = re.compile(r"\s*(?:re|res|rv|fw|fwd|enc|aw|tr)\s?(?:\[\d+\])?:", re.IGNORECASE)
-_SPACE = re.compile(r"[^\S\n]+")
 
 
 def written(message: Message, subject: str) -> str:
@@ -54,15 +68,20 @@ def written(message: Message, subject: str) -> str:
 
 
 def new_text(text: str) -> str:
-    """Return the lines before and between quotations."""
+    """Return the lines before, between and below quotations."""
     lines = text.splitlines()
     kept = []
-    for number, line in enumerate(lines):
-        if line.lstrip().startswith(">"):
-            continue
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        introduced = _introduces(lines, number)
+        if introduced and not _is_quoted(lines, number + introduced):
+            break  # nothing tells where such a quotation ends
         if _begins_quotation(lines, number):
             break
-        kept.append(line.rstrip())
+        if not introduced and not _is_ours(line):
+            kept.append(line.rstrip())
+        number += introduced or 1
     return "\n".join(kept).strip()
 
 
@@ -82,12 +101,34 @@ def text_of(message: Message) -> str:
     return shown(markup) if markup is not None else ""
 
 
-def shown(markup: str) -> str:
-    """Return what an HTML part shows, without quotations."""
-    reader = _Shown()
-    reader.feed(markup)
-    reader.close()
-    return _SPACE.sub(" ", "".join(reader.kept))
+def _is_ours(line: str) -> bool:
+    """Say whether a line quotes: by its mark, by its words, or one of ours as they are."""
+    bare = line.strip()
+    return (
+        bare.startswith(">")
+        or _YOU_WROTE.match(bare[:MARKER_CHARS_MAX]) is not None
+        or bare[:MARKER_CHARS_MAX].casefold().startswith(_OURS)
+    )
+
+
+def _is_quoted(lines: list[str], number: int) -> bool:
+    """Say whether what follows is marked as a quotation."""
+    following = [each for each in lines[number : number + QUOTED_LINES] if each.strip()]
+    return bool(following) and following[0].lstrip().startswith(">")
+
+
+def _introduces(lines: list[str], number: int) -> int:
+    """Return how many lines introduce a quotation here: who wrote, and when."""
+    line = lines[number]
+    if len(line) > MARKER_CHARS_MAX or not line.strip() or line.lstrip().startswith(">"):
+        return 0
+    # Mail programs break the line at 78 characters: "… wrote:" may stand on the next one.
+    for count in (1, 2):
+        joined = " ".join(lines[number : number + count])[-MARKER_CHARS_MAX:]
+        named = _ATTRIBUTION_START.match(line.lstrip()) or (count == 1 and _DATED.search(line))
+        if named and _ATTRIBUTION_END.search(joined):
+            return count
+    return 0
 
 
 def _begins_quotation(lines: list[str], number: int) -> bool:
@@ -99,65 +140,20 @@ def _begins_quotation(lines: list[str], number: int) -> bool:
     if _FIRST_HEADER.match(line):
         following = lines[number + 1 : number + HEADER_LINES]
         return any(_NEXT_HEADER.match(each[:MARKER_CHARS_MAX]) for each in following)
-    if _ATTRIBUTION_START.match(line.lstrip()):
-        # Mail programs break the line at 78 characters: "… wrote:" may stand on the next one.
-        joined = " ".join(lines[number : number + 2])[-MARKER_CHARS_MAX:]
-        return bool(_ATTRIBUTION_END.search(line) or _ATTRIBUTION_END.search(joined))
     return False
+
+
+def decoded(raw: bytes, charset: str | None) -> str:
+    """Return bytes as text, whatever charset they claim to be in."""
+    name = charset if charset and _CHARSET.fullmatch(charset) else "utf-8"
+    try:
+        return raw.decode(name, "replace")
+    except (LookupError, ValueError):  # a charset that nobody knows
+        return raw.decode("utf-8", "replace")
 
 
 def _decoded(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    try:
-        text = payload.decode(part.get_content_charset() or "utf-8", "replace")
-    except LookupError:  # a charset that nobody knows
-        text = payload.decode("utf-8", "replace")
-    return text[:PART_CHARS_MAX]
-
-
-class _Shown(HTMLParser):
-    """Keeps text; drops quotations, styles and scripts."""
-
-    UNSEEN = frozenset({"blockquote", "style", "script", "head", "title"})
-    BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3"})
-    EMPTY = frozenset({"br", "img", "hr", "meta", "link", "input"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.kept: list[str] = []
-        self._open: list[tuple[str, bool]] = []  # (element, whether it began the unseen)
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Open an element."""
-        if tag in self.BLOCKS:
-            self.kept.append("\n")
-        if tag in self.EMPTY:
-            return
-        quoted = any(
-            name == "class" and "gmail_quote" in (value or "").split() for name, value in attrs
-        )
-        begins = tag in self.UNSEEN or quoted
-        self._unseen += begins
-        self._open.append((tag, begins))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close an element, and what was left open in it."""
-        if tag not in {name for name, _ in self._recent()}:
-            return
-        while self._open:
-            name, began = self._open.pop()
-            self._unseen -= began
-            if name == tag:
-                return
-
-    def handle_data(self, data: str) -> None:
-        """Keep what is seen."""
-        if not self._unseen:
-            self.kept.append(data)
-
-    def _recent(self) -> Iterator[tuple[str, bool]]:
-        """Look back so far only: else elements never closed would make this quadratic."""
-        return iter(self._open[-64:])
+    return decoded(payload, part.get_content_charset())[:PART_CHARS_MAX]

@@ -19,7 +19,7 @@ import msgspec
 from services.email_sender import bounces
 from services.email_sender.message import is_address, one_line
 from services.email_sender.mime import BOUNCE, REPLY, UNSUBSCRIBE
-from services.email_sender.quoting import text_of, written
+from services.email_sender.quoting import decoded, text_of, written
 from shared.events.states import ContactState
 from shared.sender.provider import (
     InboundReply,
@@ -31,11 +31,14 @@ from shared.sender.provider import (
 ONE_CLICK = b"One-Click "
 MAIL = b"Return-Path: <"
 SUBJECT_CHARS_MAX = 500
-PARTS_MAX = 100  # reading takes time with the square of how deep they are nested
+PARTS_MAX = 100  # people attach many photos
+NESTED_MAX = 20  # each line is held against the boundaries of all parts around it
+FROM_CHARS_MAX = 500  # a name and an address; comments in it are read by recursion
 # A reference as `Callbacks.reference` makes it; mail systems may change its case, nothing else.
 REFERENCE = re.compile(r"[0-9a-f]{32}-[0-9]{1,2}-[0-9]{8}-[0-9a-f]{16}", re.IGNORECASE)
 _OWN = re.compile(rf"([{BOUNCE}{REPLY}{UNSUBSCRIBE}])-({REFERENCE.pattern})", re.IGNORECASE)
 _PARTS = re.compile(rb"content-type", re.IGNORECASE)
+_NESTED = re.compile(rb"boundary\s{0,3}[=*]", re.IGNORECASE)
 _AWAY = re.compile(
     r"\s*(?:out of (?:the )?office|automatic reply|auto(?:matic)?[- ]?(?:reply|response)"
     r"|resposta autom|respuesta autom|fora do escrit|ausência|ausencia|fuera de la oficina)",
@@ -71,8 +74,8 @@ def read_own(body: bytes) -> Sequence[WebhookEvent] | None:
         return (_one_click(body.removeprefix(ONE_CLICK).decode("ascii", "replace")),)
     if not body.startswith(MAIL):
         return None
-    if len(_PARTS.findall(body)) > PARTS_MAX:
-        msg = f"a mail of more than {PARTS_MAX} parts"
+    if len(_PARTS.findall(body)) > PARTS_MAX or len(_NESTED.findall(body)) > NESTED_MAX:
+        msg = f"a mail of more than {PARTS_MAX} parts, or of parts in {NESTED_MAX} others"
         raise UnreadableWebhookError(msg)
     try:
         return _read_mail(BytesParser(policy=compat32).parsebytes(body))
@@ -93,7 +96,8 @@ def _one_click(reference: str) -> InboundReply:
 
 
 def _read_mail(message: Message) -> tuple[WebhookEvent, ...]:
-    address = str(message.get("Delivered-To", ""))
+    # The first word: a mail that begins with a folded line would go on in this header.
+    address = next(iter(str(message.get("Delivered-To", "")).split()), "")
     local, _, domain = address.rpartition("@")
     own = own_address(local)
     if own is None:  # to an address that names nothing: only a person's stop came so far
@@ -104,7 +108,7 @@ def _read_mail(message: Message) -> tuple[WebhookEvent, ...]:
         return (bounces.delivery_report(message, own.reference, name),)
     if report == bounces.FEEDBACK:
         return (bounces.complaint(message, own.reference, name),)
-    if own.purpose == BOUNCE:
+    if own.purpose == BOUNCE and _AWAY.match(_subject(message)) is None:
         return (bounces.report_without_form(text_of(message), own.reference, name),)
     if report or is_automatic(message):
         return (_automatic(own.reference, name),)
@@ -135,7 +139,7 @@ def _automatic(reference: str, name: str) -> StatusReceipt:
 
 
 def _reply(message: Message, own: OwnAddress | None, address: str) -> InboundReply:
-    sender = parseaddr(str(message.get("From", "")))[1]
+    sender = parseaddr(str(message.get("From", ""))[:FROM_CHARS_MAX])[1]
     return InboundReply(
         provider_ref=one_line(str(message.get("Message-ID", "")), 200) or "mail",
         from_address=sender if is_address(sender) else "",
@@ -156,10 +160,9 @@ def _subject(message: Message) -> str:
     """Return the subject, decoded where that is possible."""
     raw = str(message.get("Subject", ""))[:SUBJECT_CHARS_MAX]
     try:
-        parts = [
-            part.decode(charset or "ascii", "replace") if isinstance(part, bytes) else part
-            for part, charset in decode_header(raw)
-        ]
-    except (ValueError, LookupError):
+        parts = decode_header(raw)
+    except ValueError:
         return raw
-    return "".join(parts)
+    return "".join(
+        [decoded(each, charset) if isinstance(each, bytes) else each for each, charset in parts]
+    )

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from services.email_sender.returns import ONE_CLICK
 from shared.events.configuration import SenderAccount
-from shared.http.edge import RawRoute, raw_route
+from shared.http.edge import RawRoute, raw_route, trace_of
 from shared.http.operations import body, operation, parameter
 from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS
@@ -112,7 +112,10 @@ class UnsubscribeDoor:
         if WORDS not in await _body(request):
             raise Problem(400, detail="Send the form List-Unsubscribe=One-Click.")
         webhook = WebhookRequest(
-            url=request.url.path, headers={}, body=ONE_CLICK + reference.encode("ascii")
+            url=request.url.path,
+            headers={},
+            body=ONE_CLICK + reference.encode("ascii"),
+            traceparent=trace_of(request),
         )
         try:
             await self._surroundings.receive(account, webhook)
@@ -130,8 +133,12 @@ class UnsubscribeDoor:
         settings = around.directory.body("account", tenant_id, account_id, SenderAccount)
         if settings is None and not around.configured():
             raise Problem(503, headers={"Retry-After": RETRY_SECONDS})
-        genuine = around.callbacks.read_reference(tenant_id, account_id, reference)
-        if settings is None or genuine is None:
+        # Both seals: the shorter reference stands in every Message-ID, for all who see a header.
+        genuine = (
+            around.callbacks.read_reference(tenant_id, account_id, reference) is not None
+            and around.callbacks.debtor_in(tenant_id, account_id, reference) is not None
+        )
+        if settings is None or not genuine:
             metrics.SENDER_WEBHOOKS.labels("forged").inc()
             raise Problem(404, detail="This link was not made by this service.")
         account = Account(

@@ -47,7 +47,7 @@ from shared.kafka.ends import LogEnds
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.postgres import migrate, offsets, open_pool
+from shared.postgres import is_away, migrate, offsets, open_pool
 from shared.postgres.connection import Pool
 from shared.postgres.lane import LaneRelay
 from shared.postgres.relay import Relay
@@ -142,6 +142,7 @@ class Scheduler:
             readiness=readiness,
             progress=self.report().progress,
             about=ABOUT,
+            is_away=is_away,
         )
 
     def report(self) -> ProgressReport:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.scheduler.policy.consent import usable
 from services.scheduler.policy.people import debtor_subjects
+from services.scheduler.policy.rulebook import HANDOFF
 from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import holds as hold_store
@@ -89,7 +90,7 @@ def hold_subjects(state: DebtorState) -> list[str]:
     """
     tenant = state.tenant_id
     portfolios = {debt.portfolio_id for debt in state.debts.values() if debt.portfolio_id}
-    channels = {point.channel for point in state.points}
+    channels = {HANDOFF, *(point.channel for point in state.points)}
     return [
         subject_of("everything"),
         subject_of("tenant", tenant),

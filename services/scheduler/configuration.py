@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from services.scheduler.configuration_checks import check_delete, check_entry
+from services.scheduler.portfolio_warnings import warnings_of
 from services.scheduler.store import configuration as store
 from shared.directory import Directory
 from shared.events.configuration import CONFIG_CHANGED, ApiKey, ConfigEntry
@@ -20,7 +21,7 @@ from shared.events.envelope import Envelope, encode
 from shared.events.identities import NAMESPACE, fact_id
 from shared.events.topics import PLATFORM_CONFIG
 from shared.http.auth import PLATFORM_TENANT, SCOPES, digest_of
-from shared.http.problems import Problem
+from shared.http.problems import FieldError, Problem
 from shared.postgres import outbox
 from shared.postgres.connection import Connection, Pool
 from shared.postgres.engine import now
@@ -79,6 +80,11 @@ class Configuration:
             entry = await self._append(conn, kind, tenant_id, entry_id, checked, actor, known)
         self._took(entry)
         return entry
+
+    async def warnings(self, entry: ConfigEntry) -> list[FieldError]:
+        """Return which steps nothing can carry as the tenant's configuration stands now."""
+        async with self._pool.acquire() as conn:
+            return await warnings_of(conn, entry)
 
     async def delete(
         self, *, kind: str, tenant_id: str, entry_id: str, actor: str, if_version: int | None = None

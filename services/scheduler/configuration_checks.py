@@ -163,8 +163,9 @@ async def _portfolio_references(body: Portfolio, context: Context) -> None:
                 f"accounts.{channel}", "no such account of this channel", "store the account first"
             )
         accounts[account_id] = account
+    # What only leaves a step undone is a warning in the answer (`portfolio_warnings`).
     # Providers' terms hold in a sandbox too: what is tried out there is what will run.
-    if findings := check_portfolio(body, None, accounts):
+    if findings := check_portfolio(body, accounts):
         raise invalid(
             [FieldError(field=f.field, message=f.message, remedy=f.remedy) for f in findings]
         )

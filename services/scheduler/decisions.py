@@ -7,7 +7,8 @@ did what the item asked for, by events or holds of its own, which are what the p
 
 from collections.abc import Mapping
 
-from services.scheduler.policy.fold_work import ABOUT_A_STEP, APPROVE, DONE, HAND_OFF, WAIVE
+from services.scheduler.policy.drafts import DONE, HAND_OFF
+from services.scheduler.policy.fold_work import ABOUT_A_STEP, APPROVE, WAIVE
 
 DISCARD = "discard"
 
@@ -18,8 +19,9 @@ _STEP = {
 _PARKED = {DISCARD: "forget the events that wait for this debt, and lift its hold"}
 _REPLY = {DONE: "the reply was dealt with; post what it means as an event"}
 _HAND_OFF = {
-    DONE: "a person did it (post the call as `contact.recorded`); the ladder goes on behind it",
+    DONE: "a person did it; the ladder goes on behind it (`contact.recorded` says the same)",
     WAIVE: "the step need not be taken; the ladder goes on behind it",
+    APPROVE: "the step is taken anew: asked for under another id, with new dates",
 }
 _SEEN = {DONE: "somebody has looked; nothing else follows"}
 

@@ -50,6 +50,7 @@ class Holds:
         )
         async with self._pool.transaction() as conn:
             placed = await store.place(conn, [new])
+            await lifts.ask(conn, placed[0])  # what people outside have in hand is taken back
         self._wake()
         log.info("place_hold", hold_id=str(new.hold_id), scope=scope, reason=reason)
         return placed[0]

@@ -24,6 +24,7 @@ ROLES = ("first_party", "third_party")
 CONTENT_CLASSES = ("utility", "marketing")
 BUTTON_KINDS = ("promise", "pay", "human", "opt_out")
 RATE_PER_SECOND_MAX = 100_000.0  # beyond any provider: a typing error
+PAIR_RATE_PER_MINUTE_MIN = 1 / 1_440  # once a day to one person; rarer contact is a pack's cap
 PAIR_RATE_PER_MINUTE_MAX = 600.0  # ten messages a second to one person: a typing error
 DAY_LIMIT_MAX = 100_000_000  # contacts of a day: beyond any account
 TEXT_CHARS_MAX = 1_600  # ten SMS segments: what the strictest provider takes at once
@@ -145,8 +146,9 @@ def _check_limits(body: SenderAccount) -> None:
     if not 0 < body.rate_per_second <= RATE_PER_SECOND_MAX:
         raise wrong("rate_per_second", "not a rate", "send contacts per second, above 0")
     pair = body.pair_rate_per_minute
-    if pair is not None and not 0 < pair <= PAIR_RATE_PER_MINUTE_MAX:
-        raise wrong("pair_rate_per_minute", "not a rate", "send contacts per minute, above 0")
+    if pair is not None and not PAIR_RATE_PER_MINUTE_MIN <= pair <= PAIR_RATE_PER_MINUTE_MAX:
+        remedy = "send contacts per minute to one person, one a day (0.0007) or more often"
+        raise wrong("pair_rate_per_minute", "not a rate", remedy)
     if body.day_limit is not None and not 0 < body.day_limit <= DAY_LIMIT_MAX:
         raise wrong("day_limit", "not a number of contacts", "send a whole number above 0")
 

@@ -10,10 +10,12 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.policy.rulebook import HANDOFF
 from services.scheduler.policy.state import DebtorState
 from shared.events.contact import CloseRequested, ContactTask, DebtFact
 from shared.events.envelope import Envelope, encode
-from shared.events.identities import time_ordered_id
+from shared.events.handoff import HANDOFF_REQUESTED, HandoffRequested
+from shared.events.identities import fact_id, time_ordered_id
 from shared.events.topics import CONTACT_EVENTS, TASKS_BY_CHANNEL
 from shared.postgres import outbox
 from shared.postgres.connection import Connection
@@ -57,6 +59,17 @@ class Outbound:
         topic = TASKS_BY_CHANNEL[channel].name
         envelope = self._envelope(topic, state, kind, task, expires_at=task.permit.not_after)
         self._pairs.append((topic, envelope))
+
+    def ask(self, state: DebtorState, request: HandoffRequested) -> None:
+        """Put a hand-off into the outbox of its topic, under an id that repeats with its item's."""
+        permit = msgspec.structs.replace(request.permit, issued_at=self.machine)
+        told = msgspec.structs.replace(request, permit=permit)
+        topic = TASKS_BY_CHANNEL[HANDOFF].name
+        envelope = self._envelope(
+            topic, state, HANDOFF_REQUESTED, told, expires_at=permit.not_after
+        )
+        known = fact_id(request.work_item_id, HANDOFF_REQUESTED)
+        self._pairs.append((topic, msgspec.structs.replace(envelope, id=known)))
 
     def _envelope(
         self,

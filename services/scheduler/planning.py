@@ -14,6 +14,7 @@ import msgspec
 from services.scheduler.dispatcher import Dispatch
 from services.scheduler.merging import forward, hand_over
 from services.scheduler.outbound import SOURCE
+from services.scheduler.people_asked import BY_US
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.fold import fold
 from services.scheduler.policy.reach import TELLING, holds_after
@@ -62,7 +63,7 @@ def read(envelope: Envelope) -> Incoming | None:
     if shape is None:
         return None
     event = decode(envelope.data, shape)
-    if isinstance(event, WorkItemFact) and event.step_key is None:
+    if isinstance(event, WorkItemFact) and (event.step_key is None or event.actor == BY_US):
         return None  # decided by events of its own, or about nobody
     try:
         # Not the debtor that the data names: a merge is told to both, and what came late for a
@@ -143,6 +144,7 @@ def _take(ws: WorkingSet, state: DebtorState, folded: Folded) -> None:
     """Note everything that follows from folding."""
     ws.hold_changes.extend(folded.hold_changes)
     ws.work_items.extend(folded.work_items)
+    ws.endings.extend(folded.endings)
     ws.released.extend(folded.released)
     for kind, fact in folded.facts:
         ws.out.conclude(state, kind, fact)

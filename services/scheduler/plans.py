@@ -95,4 +95,5 @@ def work_item(state: DebtorState, draft: WorkItemDraft, opened_at: datetime) -> 
         episode=draft.episode,
         step_key=draft.step_key,
         reasons=draft.reasons,
+        deadline=draft.request.permit.not_after if draft.request is not None else None,
     )

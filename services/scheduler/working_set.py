@@ -12,20 +12,19 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler import plans
+from services.scheduler import people_asked, plans
 from services.scheduler.binding_holds import BindingHolds, SubjectsOf
 from services.scheduler.outbound import Outbound
 from services.scheduler.plans import Handed
 from services.scheduler.policy import progress
 from services.scheduler.policy.decide import decide
 from services.scheduler.policy.decision import ContactPlan, Decision, Drop
-from services.scheduler.policy.drafts import HoldChange, HoldDraft, WorkItemDraft
+from services.scheduler.policy.drafts import HoldChange, HoldDraft, WorkItemDraft, WorkItemEnd
 from services.scheduler.policy.rulebook import Rulebook
 from services.scheduler.policy.state import DebtorState
 from services.scheduler.rulebooks import AddressSubjectOf
 from services.scheduler.store import contacts, debtors
 from services.scheduler.store import holds as hold_store
-from services.scheduler.store import work as work_store
 from services.scheduler.tally import Tally
 from shared.events.contact import (
     ContactDecided,
@@ -64,6 +63,7 @@ class WorkingSet:
         self._binding = BindingHolds(address_subject_of)
         self._held: set[UUID] = set()
         self.work_items: list[WorkItemDraft] = []
+        self.endings: list[WorkItemEnd] = []
         self.released: list[tuple[UUID, UUID]] = []
         self._wakes: dict[UUID, datetime | None] = {}
         self._guarded: dict[UUID, dict[str, tuple[int, int, str]]] = {}
@@ -123,6 +123,7 @@ class WorkingSet:
         for kind, fact in decision.facts:
             self.out.conclude(state, kind, fact)
         self.work_items.extend(decision.work_items)
+        self.endings.extend(decision.endings)
         self._wakes[state.debtor_id] = decision.wake_at
         (self._held.add if decision.held else self._held.discard)(state.debtor_id)
         return decision
@@ -191,11 +192,11 @@ class WorkingSet:
             await hold_store.place(self.conn, self.new_holds)
         if self.hold_changes:
             await hold_store.change(self.conn, self.hold_changes)
-        if self.work_items:
-            items = [
-                plans.work_item(self.debtors[d.debtor_id], d, self.law) for d in self.work_items
-            ]
-            self.out.add(await work_store.open_new(self.conn, items, self.machine))
+        if self.work_items or self.endings:
+            drafts, endings = self.work_items, self.endings
+            await people_asked.write(
+                self.conn, self.out, self.debtors, drafts=drafts, endings=endings
+            )
         await self.out.append(self.conn)
 
     def _withheld(self, state: DebtorState, plan: ContactPlan) -> None:

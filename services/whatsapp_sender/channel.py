@@ -7,6 +7,7 @@ from services.whatsapp_sender.gate import forbidden
 from services.whatsapp_sender.message import WhatsAppMessage, compose
 from services.whatsapp_sender.people import People
 from services.whatsapp_sender.providers.meta import Meta
+from services.whatsapp_sender.rules import PAIR_RATE_PER_MINUTE
 from shared.sender.channel import Channel
 from shared.sender.replies import is_opt_out, read_reply
 
@@ -19,4 +20,5 @@ WHATSAPP: Channel[WhatsAppMessage] = Channel(
     read_reply=read_reply,
     forbidden=forbidden,
     memory=People(),
+    pair_rate_per_minute=PAIR_RATE_PER_MINUTE,
 )

@@ -1,4 +1,4 @@
-"""WhatsApp's memory of people: service windows, other names, pair rates, messaging tiers.
+"""WhatsApp's memory of people: service windows, other names, messaging tiers.
 
 In: who wrote, by which names providers know people, what is about to go out. Out: judgements. The
 rules are pure (`rules.py`), the rows are SQL (`store.people`); this joins them.
@@ -11,9 +11,9 @@ import msgspec
 
 from services.whatsapp_sender import rules
 from services.whatsapp_sender.message import WhatsAppMessage
-from services.whatsapp_sender.rules import Limits, Standing
+from services.whatsapp_sender.rules import Standing
 from services.whatsapp_sender.store import people as store
-from services.whatsapp_sender.store.people import Place, Remembered, Written
+from services.whatsapp_sender.store.people import Begun, Place, Remembered
 from shared.postgres import Connection
 from shared.sender.memory import Heard, Judgement, Named, Planned
 from shared.sender.provider import Account
@@ -25,7 +25,7 @@ class _Case(msgspec.Struct, frozen=True):
     planned: Planned
     place: Place
     business_id: str
-    limits: Limits
+    people_max: int | None
 
 
 class People:
@@ -65,19 +65,16 @@ class People:
         standings = await store.standings(conn, [each.place for each in cases])
         begun = await self._begun(conn, cases, standings)
         judged: dict[UUID, Judgement] = {}
-        written: dict[Place, Written] = {}
+        started: dict[Place, Begun] = {}
         for case, known in zip(cases, standings, strict=True):
-            verdict = _judge(case, known, begun, written)
+            verdict = _judge(case, known, begun)
             if verdict is not None:
                 judged[case.planned.contact_id] = verdict
-                continue
-            starts = rules.begins(_standing(known), known.law)
-            begun[_business(case)] = begun.get(_business(case), 0) + int(starts)
-            written[case.place] = Written(
-                place=case.place, business_id=case.business_id, begins=starts
-            )
-        if written:
-            await store.write(conn, list(written.values()))
+            elif case.place not in started and rules.begins(_standing(known), known.law):
+                begun[_business(case)] = begun.get(_business(case), 0) + 1
+                started[case.place] = Begun(place=case.place, business_id=case.business_id)
+        if started:
+            await store.begin(conn, list(started.values()))
         return judged
 
     async def tidy(self, conn: Connection) -> None:
@@ -90,7 +87,7 @@ class People:
         """Count conversations begun, once per business whose tier could be reached now."""
         counted: dict[tuple[str, str], int] = {}
         for case, known in zip(cases, standings, strict=True):
-            limited = case.limits.people_per_day is not None and _business(case) not in counted
+            limited = case.people_max is not None and _business(case) not in counted
             if limited and rules.begins(_standing(known), known.law):
                 counted[_business(case)] = await store.begun(conn, *_business(case))
         return counted
@@ -112,22 +109,17 @@ def _case(planned: Planned) -> _Case:
             address_digest=planned.address_digest,
         ),
         settings.options.get("business_id") or settings.options.get("waba_id") or number,
-        rules.limits_of(settings.pair_rate_per_minute, settings.options.get("messaging_tier")),
+        rules.people_per_day(settings.options.get("messaging_tier")),
     )
 
 
 def _judge(
-    case: _Case,
-    known: Remembered,
-    begun: Mapping[tuple[str, str], int],
-    written: Mapping[Place, Written],
+    case: _Case, known: Remembered, begun: Mapping[tuple[str, str], int]
 ) -> Judgement | None:
-    if case.place in written:  # a second message to the same person in one batch
-        return Judgement(rule="pair_rate", wait_seconds=case.limits.pair_seconds)
     message: WhatsAppMessage = case.planned.message
     return rules.judge(
         _standing(known),
-        case.limits,
+        case.people_max,
         known.law,
         free_text=message.approved is None,
         begun_today=begun.get(_business(case), 0),
@@ -135,7 +127,7 @@ def _judge(
 
 
 def _standing(known: Remembered) -> Standing:
-    return Standing(heard_at=known.heard_at, written_at=known.written_at, begun_at=known.begun_at)
+    return Standing(heard_at=known.heard_at, begun_at=known.begun_at)
 
 
 def _business(case: _Case) -> tuple[str, str]:

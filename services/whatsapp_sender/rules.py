@@ -2,8 +2,8 @@
 
 In: what is remembered of the person, the account's limits, law time. Out: a `Judgement`, or None
 when the message may go. Free text needs the service window: 24 hours from the person's last
-message. One number writes to one person so often and no more; one business begins conversations
-with so many people in any 24 hours (its messaging tier). What has to wait is handed back, not lost.
+message. One business begins conversations with so many people in any 24 hours (its messaging
+tier). What has to wait is handed back, not lost.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from shared.sender.memory import Judgement
 DAY = timedelta(hours=24)
 # A call may begin a second after it was judged and take eighteen more: it must still be inside.
 WINDOW = DAY - timedelta(minutes=1)
-PAIR_RATE_PER_MINUTE_DEFAULT = 10.0  # one message in six seconds to the same person
+PAIR_RATE_PER_MINUTE = 10.0  # what Meta allows: one message in six seconds to the same person
 TIER_WAIT_SECONDS = 3_600.0  # room comes back as the day moves on
 # People outside the service window to whom one business may begin to write in 24 hours.
 TIERS: dict[str, int | None] = {
@@ -34,21 +34,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of one person at one number of ours; law time, None: never."""
 
     heard_at: datetime | None = None
-    written_at: datetime | None = None
     begun_at: datetime | None = None
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account may do: seconds between two messages to one person, and people a day."""
-
-    pair_seconds: float
-    people_per_day: int | None
-
-
-def limits_of(pair_rate_per_minute: float | None, tier: str | None) -> Limits:
-    """Return the limits that an account's settings mean; an unknown tier limits nothing here."""
-    rate = pair_rate_per_minute or PAIR_RATE_PER_MINUTE_DEFAULT
-    return Limits(pair_seconds=60.0 / rate, people_per_day=TIERS.get(tier or ""))
+def people_per_day(tier: str | None) -> int | None:
+    """Return with how many people a tier lets conversations begin; None: no limit known here."""
+    return TIERS.get(tier or "")
 
 
 def window_open(standing: Standing, law: datetime) -> bool:
@@ -64,16 +55,17 @@ def begins(standing: Standing, law: datetime) -> bool:
 
 
 def judge(
-    standing: Standing, limits: Limits, law: datetime, *, free_text: bool, begun_today: int
+    standing: Standing,
+    people_max: int | None,
+    law: datetime,
+    *,
+    free_text: bool,
+    begun_today: int,
 ) -> Judgement | None:
     """Say what is against a message now; `begun_today` are the people begun with in 24 hours."""
     if free_text and not window_open(standing, law):
         return Judgement(rule="service_window_closed", refused=ErrorKind.POLICY_REFUSED)
-    if standing.written_at is not None:
-        left = limits.pair_seconds - (law - standing.written_at).total_seconds()
-        if 0 < left <= limits.pair_seconds:
-            return Judgement(rule="pair_rate", wait_seconds=left)
-    full = limits.people_per_day is not None and begun_today >= limits.people_per_day
+    full = people_max is not None and begun_today >= people_max
     if full and begins(standing, law):
         return Judgement(rule="messaging_tier", wait_seconds=TIER_WAIT_SECONDS)
     return None

@@ -3,9 +3,9 @@
 In: nothing. Out: statements for the migration that follows the runtime's own.
 
 - `acquaintance`: one person at one number of ours: when they last wrote (the service window), when
-  we last wrote (the pair rate), when we last began a conversation (the messaging tier). Law time:
-  the provider counts these hours in the days in which its people live. Rows that say nothing any
-  more are deleted.
+  we last began a conversation (the messaging tier). Law time: the provider counts these hours in
+  the days in which its people live. Rows that say nothing any more are deleted. `written_at` is
+  older versions' (the pair rate, now the runtime's `pair_rest`) and goes with a later release.
 - `address_alias`: other names of a person (`wa_id`, business-scoped user ids), each leading to the
   address we write to: a reply may come under any of them.
 """

@@ -104,8 +104,9 @@ class SenderAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `credentials` are references, but for public names of the account (`is_public`). `base_url`
     overrides the provider's own address (sandbox, regional hosts); `countries` and `roles` say for
     whom it may be used; `rate_per_second` is the provider's limit, `pair_rate_per_minute` its limit
-    per recipient, `day_limit` the most contacts of a day (None: no such limit). `options` are the
-    provider's own public settings, by the names its adapter documents.
+    per recipient (None: the channel's own, if it has one), `day_limit` the most contacts in any 24
+    hours (None: no such limit). `options` are the provider's own public settings, by the names its
+    adapter documents.
     """
 
     channel: str

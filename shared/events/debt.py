@@ -223,12 +223,14 @@ class ContactRecorded(DebtEventBase, frozen=True, kw_only=True, gc=False):
     """What a person, dialer or letter house did.
 
     `outcome`: answered, no_answer, right_party, promise, delivered_notice, wrong_person.
+    `work_item_id` is the hand-off that asked for it, if one did.
     """
 
     channel: str
     at: datetime
     outcome: str
     contact_id: UUID | None = None
+    work_item_id: UUID | None = None
 
 
 DEBT_EVENT_TYPES: dict[str, type[DebtEventBase]] = {

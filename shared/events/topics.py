@@ -53,7 +53,7 @@ CONTACT_TASKS_HANDOFF = Topic(
     key="debtor_id",
     producers=("scheduler",),
     consumers=("outside",),
-    meaning="kept for steps that outside systems do; empty so far: hand-offs are work items",
+    meaning="steps that people take, for dialers, letter houses and legal desks; and their end",
 )
 CONTACT_EVENTS = Topic(
     name="contact.events.v1",

@@ -23,9 +23,10 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http.auth import SCOPES, STATE_KEY, Authenticator, Principal, authenticate, check_scope
+from shared.http.failures import IsAway, answer_to
 from shared.http.messages import Answer, Body, unsupported
 from shared.http.problems import Problem, from_http
-from shared.telemetry import logs, metrics, tracing
+from shared.telemetry import metrics, tracing
 from shared.telemetry.labels import Observes
 
 REQUESTS_IN_FLIGHT_MAX = 512  # beyond it requests wait for nothing but memory: 503, come back
@@ -41,8 +42,6 @@ SERIES_MAX = 1_024  # of the latency histogram: methods by routes by statuses ar
 NAMED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-_log = logs.get_logger(__name__)
 
 
 class RawRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +60,13 @@ class RawRoute(msgspec.Struct, frozen=True, kw_only=True):
 def trace_of(request: Request) -> str:
     """Return the traceparent to put on whatever this request causes."""
     return str(request.scope[TRACE_KEY])
+
+
+def tell(request: Request, key: str, value: tracing.Attribute) -> None:
+    """Record an attribute, never a stranger's word, on the request's span, if it has one."""
+    active: tracing.ActiveSpan | None = request.scope.get(SPAN_KEY)
+    if active is not None:
+        active.set(key, value)
 
 
 def raw_route(
@@ -113,6 +119,7 @@ class Edge:
         limits: Limits,
         settled: Callable[[], bool],
         machine_now: Callable[[], datetime],
+        is_away: IsAway,
     ) -> None:
         self._app: ASGIApp = _nowhere
         self._auth = auth
@@ -120,6 +127,7 @@ class Edge:
         self._limits = limits
         self._settled = settled
         self._machine_now = machine_now
+        self._is_away = is_away
         self._in_flight = 0
 
     def before(self, app: ASGIApp) -> "Edge":
@@ -151,10 +159,7 @@ class Edge:
         except HTTPException as error:
             await answer.problem(from_http(error), scope, body)
         except Exception as error:  # noqa: BLE001 - the last wall: answer, log once, never re-raise
-            problem = Problem(500)
-            where = {"route": _route_of(scope), "instance": problem.instance}
-            _log.error("request_failed", **where, exc_info=error)
-            await answer.problem(problem, scope, body)
+            await answer.problem(answer_to(error, _route_of(scope), self._is_away), scope, body)
         finally:
             self._in_flight -= 1
             _record(scope, answer.status, time.perf_counter() - started)
@@ -164,8 +169,8 @@ class Edge:
         route = self._raw_route(scope)
         health = scope["path"] in OPEN_PATHS
         if self._in_flight > REQUESTS_IN_FLIGHT_MAX and not health:
-            problem = _busy("Too many requests at once; try again in a second.", "overloaded")
-            raise _refuse("load", problem)
+            detail = "Too many requests at once; try again in a second."
+            raise _refuse("load", Problem(503, detail=detail, type_slug="overloaded"))
         headers: dict[bytes, bytes] = dict(scope["headers"])
         ratio = self._limits.trace_sample_ratio
         if health or (route is not None and route.scope is None):
@@ -200,9 +205,8 @@ class Edge:
             if self._settled():
                 raise _refuse("key", problem) from None
             # The key may well be good: this process has not read the configuration yet.
-            busy = _busy(
-                "The service is starting and knows no API keys yet; try again.", "starting"
-            )
+            detail = "The service is starting and knows no API keys yet; try again."
+            busy = Problem(503, detail=detail, type_slug="starting")
             raise _refuse("starting", busy) from None
 
     def _raw_route(self, scope: Scope) -> RawRoute | None:
@@ -292,7 +296,3 @@ def _route_of(scope: Scope) -> str:
 def _refuse(reason: str, problem: Problem) -> Problem:
     metrics.HTTP_REFUSED.labels(reason).inc()
     return problem
-
-
-def _busy(detail: str, slug: str) -> Problem:
-    return Problem(503, detail=detail, type_slug=slug, headers={"Retry-After": "1"})

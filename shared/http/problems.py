@@ -21,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:regua:problem:"
 ERRORS_MAX = 50  # a client mends a few and tries again; an answer stays small
 UNPROCESSABLE = 422
+NOT_NOW = 503
+RETRY_SECONDS = "1"  # unless a door knows better: most of what is away comes back within seconds
 
 _DEFAULT_DETAIL = {
     401: "Send a valid API key as X-API-Key or Authorization: Bearer.",
@@ -46,7 +48,10 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(HTTPException):
-    """An error answer. Raise it from any route, dependency or reader of a request."""
+    """An error answer. Raise it from any route, dependency or reader of a request.
+
+    A 503 always says when to come back (Retry-After).
+    """
 
     def __init__(
         self,
@@ -59,7 +64,10 @@ class Problem(HTTPException):
         headers: Mapping[str, str] | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(status, detail, dict(headers) if headers else None)
+        given = dict(headers or {})
+        if status == NOT_NOW:
+            given.setdefault("Retry-After", RETRY_SECONDS)
+        super().__init__(status, detail, given or None)
         self.status = status
         self.title = title or HTTPStatus(status).phrase
         self.text = detail or _DEFAULT_DETAIL.get(status, self.title)

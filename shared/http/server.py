@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from shared.http import document
 from shared.http.auth import Authenticator
 from shared.http.edge import Edge, Limits, RawRoute, raw_route
+from shared.http.failures import IsAway, never
 from shared.http.guarded import Guarded
 from shared.http.problems import from_http, from_validation
 from shared.http.standard import Health, Progress, json_response, standard_routes
@@ -62,8 +63,12 @@ def create_app(
     progress: Callable[[], Awaitable[Progress]],
     about: document.About | None = None,
     lifespan: Lifespan | None = None,
+    is_away: IsAway = never,
 ) -> FastAPI:
-    """Return the application of one service; `machine_now` judges whether a key has expired."""
+    """Return the application of one service; `machine_now` judges whether a key has expired.
+
+    `is_away` says which errors mean that a server is away or busy: they are answered 503.
+    """
     app = Guarded(
         title=f"Regua {service}",
         version="1",
@@ -85,22 +90,26 @@ def create_app(
             app.include_router(router)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    limits = Limits(
-        body_bytes_max=settings.http_body_bytes_max,
-        json_depth_max=settings.http_json_depth_max,
-        trace_sample_ratio=settings.trace_sample_ratio,
-    )
     app.guard(
         Edge(
             auth=auth,
             raw_routes=raw_routes,
-            limits=limits,
+            limits=_limits(settings),
             settled=health.was_ready,
             machine_now=machine_now,
+            is_away=is_away,
         )
     )
     _document(app, [standard, *routers], about)
     return app
+
+
+def _limits(settings: ServiceSettings) -> Limits:
+    return Limits(
+        body_bytes_max=settings.http_body_bytes_max,
+        json_depth_max=settings.http_json_depth_max,
+        trace_sample_ratio=settings.trace_sample_ratio,
+    )
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

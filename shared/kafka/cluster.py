@@ -40,6 +40,11 @@ def cluster_of(settings: ServiceSettings) -> Cluster:
     )
 
 
+def address_of(brokers: Brokers) -> str:
+    """Return the address alone, for a person to read."""
+    return brokers if isinstance(brokers, str) else brokers.bootstrap
+
+
 def connection(brokers: Brokers) -> dict[str, Any]:
     """Return the arguments that every aiokafka client takes to connect."""
     cluster = Cluster(bootstrap=brokers) if isinstance(brokers, str) else brokers

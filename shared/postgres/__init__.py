@@ -6,7 +6,14 @@ In: a service's own URL. Out: `open_pool` and typed connections (`engine`), grou
 """
 
 from shared.postgres.batches import BatchWriter
-from shared.postgres.connection import TRANSIENT_ERRORS, Connection, Pool, Row, UniqueViolation
+from shared.postgres.connection import (
+    TRANSIENT_ERRORS,
+    Connection,
+    Pool,
+    Row,
+    UniqueViolation,
+    is_away,
+)
 from shared.postgres.engine import LawClockReading, now, open_pool
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "Pool",
     "Row",
     "UniqueViolation",
+    "is_away",
     "now",
     "open_pool",
 ]

@@ -43,6 +43,14 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+def is_away(error: Exception) -> bool:
+    """Say whether an error means that the database is away or busy, not that we asked it wrongly.
+
+    asyncpg says of an argument that fits no column that its interface was misused.
+    """
+    return isinstance(error, TRANSIENT_ERRORS) and not isinstance(error, asyncpg.DataError)
+
+
 class Row(Protocol):
     """asyncpg's Record: by name or by position. Iterating gives values, not keys."""
 

@@ -3,7 +3,8 @@
 In: a claimed attempt and the function that calls, which never raises. Out: what it returned; the
 attempt's frame goes on with the call's trace, so that facts hang below it. Sampled calls go through
 a second client on the same connections, whose requests carry `traceparent` and tell method, host
-and status; the others pay one look at a text. URLs are left out: they hold account ids.
+and status; the others pay one look at a text. URLs are left out: they hold account ids. A provider
+that speaks another protocol says itself whom it called (`reached`).
 """
 
 import time
@@ -80,6 +81,21 @@ class CallTraces:
             trace_configs=[hooks],
         )
         return self._traced
+
+
+def reached(host: str, port: int, protocol: str) -> None:
+    """Tell the span of the running call, if there is one, whom a provider without HTTP calls."""
+    active = _calling.get()
+    if active is None:
+        return
+    active.set("network.protocol.name", protocol)
+    active.set("server.address", host)
+    active.set("server.port", port)
+
+
+def abandoned(attempt: Attempt) -> Attempt:
+    """Tell of a call whose process went away before its outcome was recorded."""
+    return traced(attempt, _told(attempt, "unknown_no_outcome", time.time_ns()))
 
 
 def traced(attempt: Attempt, traceparent: str | None) -> Attempt:

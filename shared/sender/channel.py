@@ -61,7 +61,8 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     `is_opt_out` is the quick look at a reply's words that runs before anything else in a webhook;
     `read_reply(text, today, from_address)` gives the intent. `forbidden` names the rule by which a
     contact must not go out for a portfolio on an account, asked before anything else; `memory` is
-    what the channel remembers of people. Both are for channels that have such rules. `doors` makes
+    what the channel remembers of people. Both are for channels that have such rules.
+    `pair_rate_per_minute` counts for accounts that name none (None: no such limit). `doors` makes
     its further ways in, besides webhooks; `read_own` reads what came in by them (None: it did not).
     """
 
@@ -73,6 +74,7 @@ class Channel(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     read_reply: Callable[[str, date, str], Reading]
     forbidden: Callable[[ContactTask, Portfolio, SenderAccount], str | None] | None = None
     memory: Memory | None = None
+    pair_rate_per_minute: float | None = None
     doors: Callable[[Surroundings], Sequence[Door]] = _no_doors
     read_own: Callable[[bytes], Sequence[WebhookEvent] | None] = _not_own
 

@@ -22,6 +22,7 @@ from shared.sender.facts import Facts
 from shared.sender.holds import Holds
 from shared.sender.judging import Judge
 from shared.sender.lanes import Lanes
+from shared.sender.limits import Limits
 from shared.sender.picking import HandBack, Picker
 from shared.sender.provider import Account
 from shared.sender.recording import Outcome, Recorder
@@ -58,6 +59,7 @@ class Deliverer:
         facts: Facts,
         lanes: Lanes,
         judge: Judge,
+        limits: Limits,
         owner: UUID,
         calls_max: int,
         published: Callable[[], None],
@@ -72,6 +74,7 @@ class Deliverer:
         self._facts = facts
         self._lanes = lanes
         self._judge = judge
+        self._limits = limits
         self._owner = owner
         self._calls_max = calls_max
         self._published = published
@@ -136,34 +139,41 @@ class Deliverer:
             await self._hand_back(picked.backs)
             picked.backs = []
             claimed_at = time.monotonic()
-            verdicts = await self._decide([each for each, _ in picked.candidates])
+            verdicts, backs = await self._decide(picked.candidates)
         except BaseException:
             self._lanes.put_back(picked.works())
             raise
         self._start(group, verdicts, picked.candidates, claimed_at)
-        early = [too_early(each) for each in verdicts if each.verdict == "EARLY"]
+        backs += [too_early(each) for each in verdicts if each.verdict == "EARLY"]
         try:
-            await self._hand_back(early)
+            await self._hand_back(backs)
         except BaseException:
-            self._lanes.put_back([each.work for each in early])
+            self._lanes.put_back([each.work for each in backs])
             raise
-        return bool(verdicts)
+        return bool(verdicts or backs)
 
-    async def _decide(self, candidates: Sequence[Candidate]) -> list[Verdict]:
-        """Claim in one statement, with the facts of what the claim itself ends."""
-        if not candidates:
-            return []
+    async def _decide(self, picks: Picks) -> tuple[list[Verdict], list[HandBack]]:
+        """Claim in one statement, with the facts of what the claim itself ends.
+
+        What its account's limits hold back is not claimed, and returned.
+        """
+        if not picks:
+            return [], []
         began = time.monotonic()
+        candidates = [each for each, _ in picks]
         works = [each.work for each in candidates]
         with processing(works):
             async with self._pool.acquire() as conn:
                 await self._ensure_days(conn, candidates)
                 async with claims.hot_transaction(conn):
-                    verdicts = await claims.claim(conn, candidates, self._owner)
+                    free, backs = await self._limits.reserve(conn, picks)
+                    verdicts = await claims.claim(conn, free, self._owner) if free else []
+                    await self._limits.claimed(conn, verdicts)
                     await outbox.append(conn, stated(self._facts, verdicts))
         observe_batch("claim", len(candidates), began)
-        self._clock.observe(verdicts[0].law, verdicts[0].machine)
-        return verdicts
+        if verdicts:
+            self._clock.observe(verdicts[0].law, verdicts[0].machine)
+        return verdicts, backs
 
     async def _ensure_days(self, conn: Connection, candidates: Iterable[Candidate]) -> None:
         days = {each.work.ends_on for each in candidates}
@@ -238,6 +248,7 @@ class Deliverer:
             else:
                 break
         observe_batch("record", len(batch), began)
+        await self._limits.settle(batch)
         for outcome in batch:
             self.in_flight.pop((outcome.attempt.contact_id, outcome.attempt.n), None)
         self.called_total += len(batch)
@@ -252,7 +263,8 @@ class Deliverer:
             self._facts.deferred(
                 each.work.task,
                 each.reason,
-                until=law + timedelta(seconds=each.seconds),
+                # Past its permit it can only be closed, and at once.
+                until=min(law + timedelta(seconds=each.seconds), each.work.task.permit.not_after),
                 law=law,
                 machine=machine,
                 traceparent=each.work.traceparent,

@@ -7,7 +7,7 @@ unknown past its date becomes final.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -16,15 +16,16 @@ from shared.clock import Clock
 from shared.events.contact import ContactTask
 from shared.events.envelope import decode
 from shared.postgres import TRANSIENT_ERRORS, Pool, outbox
-from shared.sender import attempts
-from shared.sender.attempts import State, Ticket, Work
+from shared.sender import attempts, call_traces
+from shared.sender.attempts import Attempt, State, Ticket, Work
 from shared.sender.facts import Facts
 from shared.sender.lanes import Lanes
 from shared.sender.memory import Memory
 from shared.sender.recording import Recorder
-from shared.sender.store import endings, outcomes, partitions
+from shared.sender.store import endings, limits, outcomes, partitions
 from shared.sender.store.claims import hot_transaction
 from shared.sender.store.endings import Close
+from shared.sender.store.receipts import StoredAttempt
 from shared.telemetry import logs, metrics
 
 SWEEP_SECONDS = 2.0  # an abandoned claim is at least half a minute old already
@@ -73,6 +74,7 @@ class Sweeper:
             if not await endings.sweeping(conn):
                 return 0
             abandoned = await endings.sweep(conn, self._abandoned_after_seconds)
+            await outcomes.keep_frames(conn, _told(abandoned))
             await outcomes.wait_for_evidence(
                 conn,
                 [
@@ -95,6 +97,16 @@ class Sweeper:
         metrics.SENDER_SWEPT.labels(State.UNKNOWN_FINAL.lower()).inc(len(final))
         self.swept_total += len(facts)
         return len(facts)
+
+
+def _told(abandoned: Sequence[StoredAttempt]) -> list[Attempt]:
+    """Tell of calls that nobody finished; return those whose facts go on in another trace."""
+    told = []
+    for stored in abandoned:
+        before, stored.attempt = stored.attempt, call_traces.abandoned(stored.attempt)
+        if stored.attempt is not before:
+            told.append(stored.attempt)
+    return told
 
 
 class Closer:
@@ -204,8 +216,9 @@ class Upkeep:
             async with self._pool.transaction() as conn:
                 await conn.execute("SET LOCAL lock_timeout = '1s'")
                 await partitions.drop_before(conn, table, (now - self._retention).date())
-        if self._memory is not None:
-            async with self._pool.transaction() as conn:
+        async with self._pool.transaction() as conn:
+            await limits.tidy(conn)
+            if self._memory is not None:
                 await self._memory.tidy(conn)
 
 

@@ -41,6 +41,7 @@ from shared.sender.grants import Grants
 from shared.sender.holds import Holds
 from shared.sender.judging import Judge
 from shared.sender.lanes import Lanes
+from shared.sender.limits import Limits
 from shared.sender.people import People
 from shared.sender.picking import Picker
 from shared.sender.progress import Parts
@@ -198,6 +199,7 @@ class Sender:
             judge=Judge(
                 memory=self.channel.memory, pool=self.pool, throttle=throttle, lanes=self.lanes
             ),
+            limits=Limits(self.pool, throttle, self.lanes, self.channel.pair_rate_per_minute),
             owner=self.owner,
             calls_max=self.settings.provider_calls_max,
             published=self.relay.wake,

@@ -164,12 +164,14 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook as it came: the public URL it was sent to, its headers (lower case), raw body.
 
     `received_at` is machine time: a provider that signs the time judges replays by it.
+    `traceparent` is the trace of the request or mail that brought it.
     """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime | None = None
+    traceparent: str | None = None
 
 
 class WebhookAnswer(msgspec.Struct, frozen=True, kw_only=True):

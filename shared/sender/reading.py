@@ -140,6 +140,7 @@ class Reader:
             raw.received_at,
             pending.arrived.traceparent,
             word=receipt.state.name.lower() if receipt.state is not None else "unknown",
+            error=receipt.error,
         )
         self._state(stored, came, receipt, effect, reading)
         if reading.marks.get(raw.receipt_id) != UNFINISHED:

@@ -21,7 +21,8 @@ from shared.sender.channel import Channel, events_in
 from shared.sender.pending import UNFINISHED, Pending, Reading
 from shared.sender.provider import UnreadableWebhookError, WebhookEvent
 from shared.sender.reading import Reader
-from shared.sender.store import outcomes, receipts
+from shared.sender.rematching import Rematching
+from shared.sender.store import outcomes, receipts, unfinished
 from shared.sender.store.claims import hot_transaction
 from shared.sender.store.receipts import RawReceipt
 from shared.sender.webhooks import Arrived
@@ -37,7 +38,6 @@ IDLE_SECONDS = 0.25  # how often the table and the order to stop are looked at
 OVERTAKING_PAUSE_SECONDS = 0.05
 REMATCH_SECONDS = 2.0  # how often the table is looked at for webhooks that nobody finished
 REMATCH_WINDOW = timedelta(minutes=15)  # then a webhook that fits nothing is left alone
-FRESH = timedelta(seconds=5)  # an unmatched webhook counts as pending for so long
 LEFT_BEHIND = timedelta(seconds=10)  # no living process takes so long to understand a webhook
 OUTAGE_SECONDS = 0.5
 
@@ -63,7 +63,7 @@ class Interpreter:
         self._overtaking: list[Pending] = []
         self._in_hand: set[UUID] = set()
         self._came = asyncio.Event()
-        self._unmatched_fresh = 0
+        self._rematching = Rematching()
         self.interpreted_total = 0
 
     def take(self, arrived: Arrived) -> None:
@@ -75,7 +75,7 @@ class Interpreter:
         """Webhooks not understood yet, and unmatched ones that may still find their attempt."""
         return {
             "receipts_uninterpreted": len(self._in_hand),
-            "receipts_unmatched": self._unmatched_fresh,
+            "receipts_unmatched": self._rematching.fresh,
         }
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -184,22 +184,16 @@ class Interpreter:
 
     async def _look_again(self) -> None:
         """Take up webhooks that a process left behind, and unmatched ones."""
-        async with self._pool.acquire() as conn:
+        async with self._pool.acquire() as conn, hot_transaction(conn):
             _, machine = await engine.now(conn)
-            found = await receipts.waiting(
-                conn,
-                unmatched_before=machine - timedelta(seconds=REMATCH_SECONDS),
-                left_before=machine - LEFT_BEHIND,
-                limit=BATCH_MAX,
-            )
-        self._unmatched_fresh = sum(
-            state == "unmatched" and machine - raw.received_at < FRESH for raw, state in found
-        )
-        for raw, state in found:
-            if raw.receipt_id not in self._in_hand:
-                arrived = Arrived(raw=raw, events=self._events(raw))
-                # Others have given up on overtaking calls: only our own record counts now.
-                self._add(Pending(arrived=arrived, since=0.0, rematching=state == "unmatched"))
+            left = await unfinished.left_behind(conn, before=machine - LEFT_BEHIND, limit=BATCH_MAX)
+            unmatched = await self._rematching.page(conn, machine)
+        for found, rematching in ((left, False), (unmatched, True)):
+            for raw in found:
+                if raw.receipt_id not in self._in_hand:
+                    arrived = Arrived(raw=raw, events=self._events(raw))
+                    # Others have given up on overtaking calls: only our own record counts now.
+                    self._add(Pending(arrived=arrived, since=0.0, rematching=rematching))
 
     def _events(self, raw: RawReceipt) -> tuple[WebhookEvent, ...]:
         provider = self._channel.providers.get(raw.provider)

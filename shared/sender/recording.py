@@ -22,6 +22,7 @@ from shared.sender.provider import Accepted, Refused, SendResult, Unknown
 from shared.sender.store import outcomes
 from shared.sender.store.claims import hot_transaction
 from shared.sender.store.outcomes import OutcomeRow, Recorded, RetryRow
+from shared.telemetry import tracing
 
 BACKOFF_SECONDS_FIRST = 1.0  # before the second attempt; four times longer before the third
 BACKOFF_GROWTH = 4.0
@@ -127,6 +128,7 @@ class Recorder:
             changed = await outcomes.record(conn, [each.row for _, each in decided], self._owner)
             facts: list[Fact] = []
             retries: list[RetryRow] = []
+            told: list[Attempt] = []
             unknown = []
             for outcome, decision in decided:
                 attempt = outcome.attempt
@@ -137,6 +139,9 @@ class Recorder:
                     by = attempts.resolve_by(attempt.not_after)
                     unknown.append((attempt.contact_id, attempt.n, attempt.ends_on, by))
                 facts += self._stated(outcome, decision, recorded, retries)
+                if is_told(outcome):
+                    told.append(attempt)
+            await outcomes.keep_frames(conn, told)
             await outcomes.wait_for_evidence(conn, unknown)
             await outcomes.retry_later(conn, retries, self._owner)
             await self._learn(conn, batch)
@@ -174,23 +179,33 @@ class Recorder:
                 RetryRow(
                     contact_id=attempt.contact_id,
                     tenant_id=attempt.tenant_id,
-                    traceparent=work.traceparent,
+                    traceparent=attempt.frame.traceparent,
                     task=work.raw,
                     wait_seconds=wait,
                 )
             )
             return [fact]
-        return [fact, self._handed_back(work, row, wait, recorded)]
+        return [fact, self._handed_back(outcome, row, wait, recorded)]
 
-    def _handed_back(self, work: Work, row: OutcomeRow, wait: float, recorded: Recorded) -> Fact:
+    def _handed_back(
+        self, outcome: Outcome, row: OutcomeRow, wait: float, recorded: Recorded
+    ) -> Fact:
         return self._facts.deferred(
-            work.task,
+            outcome.work.task,
             Reason(rule="provider_asked_to_wait", verdict=row.error or "", inputs={}),
             until=recorded.law + timedelta(seconds=wait),
             law=recorded.law,
             machine=recorded.machine,
-            traceparent=work.traceparent,
+            traceparent=outcome.attempt.frame.traceparent,
         )
+
+
+def is_told(outcome: Outcome) -> bool:
+    """Say whether a call was told of although its trace was not sampled: it failed."""
+    after = outcome.attempt.frame.traceparent
+    return after is not outcome.work.traceparent and (
+        tracing.is_sampled(after) and not tracing.is_sampled(outcome.work.traceparent)
+    )
 
 
 def is_refused(result: SendResult | Ended) -> SendError | None:

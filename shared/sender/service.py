@@ -22,7 +22,7 @@ from shared.kafka.ends import LogEnds
 from shared.kafka.errors import PartitionCountChanged
 from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
-from shared.postgres import Pool, migrate, open_pool
+from shared.postgres import Pool, is_away, migrate, open_pool
 from shared.runtime import EXIT_CANNOT_START, CannotStart, Service
 from shared.sender.about import about
 from shared.sender.calls import new_client
@@ -118,6 +118,7 @@ def application(sender: Sender, readiness: Callable[[], Mapping[str, bool]]) -> 
         readiness=readiness,
         progress=lambda: progress(sender.parts()),
         about=about(sender.channel, type(settings).model_fields["http_port"].default),
+        is_away=is_away,
     )
 
 

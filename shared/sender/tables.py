@@ -9,6 +9,8 @@ Rows live in the schema of the service's role (`search_path`), so one migration 
 - `retry`: refusals waiting for attempt n+1. `unknown_attempt`: attempts waiting for evidence.
 - `hold`: this sender's copy of the holds lane, anti-joined by the claim.
 - `throttle`: one GCRA row per account and number, shared by all replicas.
+- `pair_rest`: one person at one sender of ours, and until when they are left in peace (pair rate).
+- `day_use`: contacts of an account with a day limit, by five minutes of law time.
 - `receipt`: webhooks as they came, by day. `sweep`: how far the sweeper has looked.
 """
 
@@ -114,6 +116,17 @@ SMALL_TABLES = (
     """,
 )
 
+# Instead of the index above: what a process left behind in order, what fits nothing by account, so
+# that no account's pile stands before another's. Ordinary receipts still cost one small index.
+RECEIPTS_BY_ACCOUNT = (
+    "CREATE INDEX receipt_left ON receipt (received_at) WHERE state = 'new'",
+    """
+    CREATE INDEX receipt_unmatched ON receipt (tenant_id, account_id, received_at, receipt_id)
+        WHERE state = 'unmatched'
+    """,
+    "DROP INDEX receipt_waiting",
+)
+
 # GCRA over every key at once: rows locked in key order, the tightest key decides, one round trip.
 # `burst` is how many permits may be out at one instant; a lease larger than it is never granted.
 TAKE_PERMITS = """
@@ -152,3 +165,63 @@ BEGIN
 END
 $$
 """
+
+LIMITS = (
+    """
+    CREATE TABLE pair_rest (
+        key text NOT NULL,
+        address_digest text NOT NULL,
+        free_at timestamptz NOT NULL,
+        PRIMARY KEY (key, address_digest)
+    ) WITH (fillfactor = 70)
+    """,
+    """
+    CREATE TABLE day_use (
+        key text NOT NULL,
+        began_at timestamptz NOT NULL,
+        calls integer NOT NULL,
+        PRIMARY KEY (key, began_at)
+    ) WITH (fillfactor = 50)
+    """,
+    # The most contacts in any 24 hours: one account after the other, under its lock, so that the
+    # sum sees what other replicas have counted. Five minutes leave the sum when all of them are a
+    # day old. The wait is until what is in the way of the rest has left.
+    """
+    CREATE FUNCTION take_day_use(keys text[], limits integer[], wanted integer[])
+    RETURNS TABLE (
+        key text, granted integer, began_at timestamptz, wait_seconds double precision
+    ) LANGUAGE plpgsql AS $$
+    #variable_conflict use_column
+    DECLARE
+        law timestamptz;
+        since timestamptz;
+        used bigint;
+    BEGIN
+        FOR i IN 1 .. cardinality(keys) LOOP
+            PERFORM pg_advisory_xact_lock(hashtextextended(keys[i], 0));
+            law := platform.law_now();
+            since := law - interval '24 hours 5 minutes';
+            key := keys[i];
+            began_at := date_bin('5 minutes', law, 'epoch');
+            SELECT coalesce(sum(u.calls), 0) INTO used FROM day_use u
+             WHERE u.key = keys[i] AND u.began_at > since;
+            granted := least(wanted[i], greatest(0, limits[i] - used));
+            wait_seconds := 0;
+            IF granted > 0 THEN
+                INSERT INTO day_use AS known (key, began_at, calls)
+                VALUES (keys[i], date_bin('5 minutes', law, 'epoch'), granted)
+                ON CONFLICT (key, began_at) DO UPDATE SET calls = known.calls + excluded.calls;
+            END IF;
+            IF granted < wanted[i] THEN
+                used := used + granted;
+                SELECT coalesce(extract(epoch FROM min(f.began_at) - since), 0) INTO wait_seconds
+                  FROM (SELECT u.began_at, sum(u.calls) OVER (ORDER BY u.began_at) AS freed
+                          FROM day_use u WHERE u.key = keys[i] AND u.began_at > since) f
+                 WHERE f.freed >= least(used, used + wanted[i] - granted - limits[i]);
+            END IF;
+            RETURN NEXT;
+        END LOOP;
+    END
+    $$
+    """,
+)

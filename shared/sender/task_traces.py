@@ -1,7 +1,8 @@
 """Tasks and webhooks in traces: what became of a sampled contact, below the trace of its task.
 
 In: tasks about to be claimed; stored webhooks that were matched with their attempts. Out: spans,
-and the traces that their facts go on with. Unsampled ones cost a look at their text.
+and the traces that their facts go on with. Unsampled ones cost a look at their text, unless a
+receipt tells of a failure that is not the recipient's: that is told always.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from opentelemetry.trace import SpanKind
 from shared.events.topics import TASKS_BY_CHANNEL
 from shared.sender.attempts import Attempt, Work
 from shared.sender.call_traces import traced
+from shared.sender.errors import ERRORS, ErrorKind, Fault
 from shared.telemetry import tracing
 from shared.telemetry.messaging import message_spans
 from shared.telemetry.tracing import Attribute
@@ -24,8 +26,9 @@ NANOSECONDS = 1_000_000_000
 def processing(works: Sequence[Work]) -> Iterator[None]:
     """Run one claim as the `process` spans of its tasks, which go on with them."""
     given = [work.traceparent for work in works]
-    topic = TASKS_BY_CHANNEL[works[0].task.channel].name
-    with message_spans("process", topic, given) as going_on:
+    topic = TASKS_BY_CHANNEL[works[0].task.channel]
+    (group,) = topic.consumers  # each sender has a task topic of its own
+    with message_spans("process", topic.name, given, group=group) as going_on:
         if going_on is not given:
             for work, trace in zip(works, going_on, strict=True):
                 work.traceparent = trace
@@ -33,14 +36,22 @@ def processing(works: Sequence[Work]) -> Iterator[None]:
 
 
 def received(
-    attempt: Attempt, what: str, received_at: datetime, webhook: str | None, *, word: str
+    attempt: Attempt,
+    what: str,
+    received_at: datetime,
+    webhook: str | None,
+    *,
+    word: str,
+    error: ErrorKind | None = None,
 ) -> Attempt:
-    """Note what came back for a sampled contact; its facts go on below.
+    """Note what came back for a contact; its facts go on below.
 
     The span lasts from the webhook's arrival (machine time) until now, and is linked to the
-    request that brought it, when that was sampled, too. `word` is a state or intent of ours.
+    request (or mail) that brought it, when that was sampled, too. `word` is a state or intent of
+    ours, `error` what a negative receipt says.
     """
-    if not tracing.is_sampled(attempt.frame.traceparent):
+    fault = error is not None and ERRORS[error].fault is not Fault.RECIPIENT
+    if not fault and not tracing.is_sampled(attempt.frame.traceparent):
         return attempt
     attributes: dict[str, Attribute] = {
         "regua.provider": attempt.provider,
@@ -48,13 +59,20 @@ def received(
         "regua.contact_id": str(attempt.contact_id),
         f"regua.{what}": word,
     }
+    if error is not None:
+        attributes["regua.error"] = error.value
+    parent = attempt.frame.traceparent
+    if fault:
+        parent = tracing.awakened(parent)
     active = tracing.begin(
         f"receive {what}",
-        attempt.frame.traceparent,
+        parent,
         links=[webhook] if tracing.is_sampled(webhook) else (),
         kind=SpanKind.CONSUMER,
         attributes=attributes,
         began_ns=int(received_at.timestamp() * NANOSECONDS),
     )
+    if fault and error is not None:
+        active.fail(error.value)
     active.end()
     return traced(attempt, active.traceparent)

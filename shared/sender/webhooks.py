@@ -22,7 +22,7 @@ from shared.clock import Clock
 from shared.events import envelope, identities
 from shared.events.envelope import Envelope
 from shared.events.hold import Hold
-from shared.http.edge import TRACE_KEY, RawRoute, raw_route
+from shared.http.edge import RawRoute, raw_route, tell, trace_of
 from shared.http.problems import Problem
 from shared.postgres import TRANSIENT_ERRORS, BatchWriter, Pool, outbox
 from shared.sender.about import webhook_operations
@@ -126,15 +126,15 @@ class Webhooks:
             },
             body=body,
             received_at=self._clock.machine_now(),
+            traceparent=trace_of(request),
         )
+        tell(request, "regua.provider", provider.name)
         await self._asking.ask(provider, account, webhook)
         callback = self._authentic(provider, account, webhook, request)
         arrived = [
             self._understood(provider, account, part, callback)
             for part in parts_of(provider, webhook)
         ]
-        for each in arrived:
-            each.traceparent = request.scope.get(TRACE_KEY)
         try:
             new = await self._stored(arrived)
         except TRANSIENT_ERRORS as error:
@@ -226,7 +226,8 @@ class Webhooks:
             metrics.SENDER_WEBHOOKS.labels("unreadable").inc()
             _log.error("webhook_unreadable", provider=provider.name, reason=str(error))
             events = ()
-        return Arrived(raw=raw, events=events, holds=self._people.stops(events, raw))
+        holds = self._people.stops(events, raw)
+        return Arrived(raw=raw, events=events, holds=holds, traceparent=webhook.traceparent)
 
     async def _stored(self, arrived: Sequence[Arrived]) -> Sequence[bool]:
         """Obey who wants to be left alone, at once; then store. Say which were new."""
@@ -241,14 +242,15 @@ class Webhooks:
     async def _store(self, batch: list[Arrived]) -> list[bool]:
         """Write a batch of webhooks and the holds in them; then let them be understood."""
         began = time.monotonic()
-        placed = [hold for each in batch for hold in each.holds]
+        placed = [(hold, each.traceparent) for each in batch for hold in each.holds]
         async with self._pool.transaction() as conn:
             new = await receipts.store(conn, [each.raw for each in batch])
             await self._people.hear(conn, [(each.raw, each.events) for each in batch])
             if placed:
-                await hold_store.upsert(conn, placed)
+                await hold_store.upsert(conn, [hold for hold, _ in placed])
                 source = f"regua/{self._service}"
-                await outbox.append_to_lane(conn, [hold_envelope(hold, source) for hold in placed])
+                told = [hold_envelope(hold, source, trace) for hold, trace in placed]
+                await outbox.append_to_lane(conn, told)
         if placed:
             metrics.SENDER_OPT_OUTS.inc(len(placed))
             self._hold_placed()
@@ -263,8 +265,8 @@ class Webhooks:
         return results
 
 
-def hold_envelope(hold: Hold, source: str) -> Envelope:
-    """Return a hold as it travels on the lane."""
+def hold_envelope(hold: Hold, source: str, traceparent: str | None = None) -> Envelope:
+    """Return a hold as it travels on the lane, in the trace of what placed it."""
     return Envelope(
         id=identities.fact_id(hold.hold_id, HOLD_CHANGED, str(hold.version)),
         type=HOLD_CHANGED,
@@ -273,6 +275,7 @@ def hold_envelope(hold: Hold, source: str) -> Envelope:
         key=str(hold.hold_id),
         tenant_id=hold.tenant_id,
         data=envelope.encode(hold),
+        traceparent=traceparent,
     )
 
 

@@ -70,6 +70,7 @@ def configure(service: str, exporter: SpanExporter | None) -> None:
     The provider stays ours, never OpenTelemetry's global one: libraries that instrument themselves
     would record request bodies and exception messages.
     """
+    _Export.second = _Export.errors = 0
     if exporter is None:
         _Export.provider = _Export.tracer = None
         return

@@ -3,6 +3,7 @@
 In: the traceparents of a batch, in its order. Out: the traceparents to go on with. Each sampled
 message has a span of its own in its own trace (`create`, `send`, `process`), so that one trace
 tells one event's whole way; a batch of several has a span besides, linked to them and they to it.
+What brought a batch (a request with many events) has the batch's span below it.
 An unsampled batch costs one look at each text and nothing else.
 """
 
@@ -44,19 +45,24 @@ def created(
 
 @contextmanager
 def message_spans(
-    operation: str, topics: str | Sequence[str], traceparents: Traceparents, *, group: str = ""
+    operation: str,
+    topics: str | Sequence[str],
+    traceparents: Traceparents,
+    *,
+    group: str = "",
+    cause: str | None = None,
 ) -> Iterator[Traceparents]:
     """Run a block for a batch of messages; yields what to go on with, in the batch's order.
 
-    `topics` is one for all, or one for each. A failure is told for every sampled message, or for
-    the batch's first when none is sampled.
+    `topics` is one for all, or one for each; `cause` is the trace of what brought them. A failure
+    is told for every sampled message, or for the batch's first when none is sampled.
     """
     sampled = [index for index, each in enumerate(traceparents) if is_sampled(each)]
     if not sampled or export.current() is None:
         with _told_when_failed(operation, topics, traceparents):
             yield traceparents
         return
-    spans = _Batch(operation, topics, traceparents, sampled[:MESSAGES_TRACED_MAX], group)
+    spans = _Batch(operation, topics, traceparents, sampled[:MESSAGES_TRACED_MAX], group, cause)
     try:
         yield spans.traceparents
     except Exception as error:
@@ -76,6 +82,7 @@ class _Batch:
         given: Traceparents,
         sampled: Sequence[int],
         group: str,
+        cause: str | None,
     ) -> None:
         kind = _KINDS[operation]
         self._spans: list[ActiveSpan] = []
@@ -84,9 +91,12 @@ class _Batch:
             topic = _common(topics)
             told = _attributes(operation, topic, group) | {_COUNT: len(given)}
             name = f"{operation} {topic}".rstrip()
-            whole = tracing.start_root(name, [given[index] for index in sampled], kind, told)
+            named = [given[index] for index in sampled]
+            whole = tracing.start_apart(name, cause, named, kind, told)
             self._spans.append(whole)
             links.append(whole.traceparent)
+        elif _is_elsewhere(cause, given[0]):
+            links.append(cause)
         self.traceparents = list(given)
         for index in sampled:
             topic = topics if isinstance(topics, str) else topics[index]
@@ -127,6 +137,11 @@ def _told_when_failed(
             began_ns=began_ns,
         )
         raise
+
+
+def _is_elsewhere(cause: str | None, given: str | None) -> bool:
+    """Say whether what brought a message is told in another trace than the message's own."""
+    return given is not None and is_sampled(cause) and (cause or "")[3:35] != given[3:35]
 
 
 def _common(topics: str | Sequence[str]) -> str:

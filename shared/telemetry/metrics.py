@@ -162,6 +162,10 @@ CONTACTS_HANDED_OVER = _counter(
     "Contacts that passed the gate and went to their sender's topic with a permit",
     "channel",
 )
+WORK_ITEMS = _gauge(
+    "work_items_open", "What waits for people, by law-time age: under_1d, 1d_to_7d, over_7d",
+    "kind", "age",
+)  # fmt: skip
 
 # --- holds (services.scheduler) -------------------------------------------------------------------
 HOLDS_LEARNED = _counter("holds_learned", "Holds of senders that the scheduler took over")
@@ -203,9 +207,7 @@ SENDER_BATCH_ITEMS = _counter(
     "sender_batch_items", "Items in those batches: divide by their count for the mean size", "step"
 )
 SENDER_HANDED_BACK = _counter(
-    "sender_handed_back",
-    "Tasks given back to the scheduler without an attempt, by reason",
-    "reason",
+    "sender_handed_back", "Tasks given back to the scheduler without an attempt", "reason"
 )
 SENDER_SWEPT = _counter(
     "sender_swept", "Attempts that the sweeper turned unknown, or unknown for good", "state"
@@ -258,6 +260,10 @@ SENDER_NOTICES = _counter(
     "sender_notices", "What providers said of accounts, not of messages", "provider", "what"
 )
 SENDER_OPT_OUTS = _counter("sender_opt_outs", "Holds placed at once because a reply said stop")
+SENDER_MAIL_CERTIFICATE_EXPIRES = _gauge(
+    "sender_mail_certificate_expires_timestamp_seconds",
+    "When the certificate of the way in by mail expires, since 1970; 0 without one",
+)
 SENDER_CONTRADICTIONS = _counter(
     "sender_contradictions",
     "Proofs of acceptance for attempts that were recorded as certainly not sent",
@@ -287,11 +293,7 @@ LEDGER_HOLDS_UNREADABLE = _counter(
     "Records of contact.holds.v1 that the ledger could not read and passed over",
 )
 KPI_RATIO = _gauge(
-    "kpi_ratio",
-    "The KPIs of the last 30 days of law time, as GET /v1/kpis defines them",
-    "tenant",
-    "portfolio",
-    "kpi",
+    "kpi_ratio", "KPIs of the last 30 days of law time (GET /v1/kpis)", "tenant", "portfolio", "kpi"
 )
 KPI_ACCOUNTS = _gauge(
     "kpi_assigned_accounts", "Accounts assigned in the last 30 days", "tenant", "portfolio"

@@ -170,16 +170,22 @@ def failed(
     From here on the trace is sampled, so that what follows from the failure is seen, too. Errors of
     unsampled traces are told up to a bound per second.
     """
-    if export.current() is None or parent is None or not is_traceparent(parent):
+    parent = awakened(parent)
+    if export.current() is None or parent is None or not is_sampled(parent):
         return parent
-    if not is_sampled(parent):
-        if not export.may_tell_of_error():
-            return parent
-        parent = f"{parent[:53]}01"
     active = _start(name, parent, (), kind, attributes, began_ns)
     active.fail(error)
     active.end()
     return active.traceparent
+
+
+def awakened(traceparent: str | None) -> str | None:
+    """Return the traceparent as sampled, because of a failure, while failures may be told of."""
+    if export.current() is None or traceparent is None or not is_traceparent(traceparent):
+        return traceparent
+    if is_sampled(traceparent) or not export.may_tell_of_error():
+        return traceparent
+    return f"{traceparent[:53]}01"
 
 
 def instant(name: str, parent: str | None, kind: SpanKind, attributes: Attributes) -> str | None:
@@ -209,11 +215,18 @@ def shut_down() -> None:
     export.shut_down()
 
 
-def start_root(
-    name: str, links: Iterable[str | None], kind: SpanKind, attributes: Attributes
+def start_apart(
+    name: str,
+    cause: str | None,
+    links: Iterable[str | None],
+    kind: SpanKind,
+    attributes: Attributes,
 ) -> ActiveSpan:
-    """Begin a span that belongs to no trace but names those it worked for (a batch)."""
-    return _start(name, None, links, kind, attributes, None)
+    """Begin a span that names the traces it worked for (a batch) and belongs to none of them.
+
+    It belongs to the trace of what caused it when that is sampled, else it begins one of its own.
+    """
+    return _start(name, cause if is_sampled(cause) else None, links, kind, attributes, None)
 
 
 def _start(

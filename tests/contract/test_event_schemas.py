@@ -23,6 +23,7 @@ from shared.events import schemas
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
 from shared.events.debt import DEBT_EVENT_TYPES
 from shared.events.envelope import Envelope, UnreadableEvent, decode, encode
+from shared.events.handoff import HANDOFF_TYPES
 from shared.events.hold import HOLD_TYPES
 from shared.events.states import STATE_AFTER
 
@@ -30,6 +31,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     **DEBT_EVENT_TYPES,
     **CONTACT_FACT_TYPES,
     **TASK_TYPES,
+    **HANDOFF_TYPES,
     **HOLD_TYPES,
 }
 ALL_TYPES = schemas.event_types()

@@ -64,6 +64,17 @@ def site(sites: Sites) -> Site:
 @pytest.fixture
 def journeys(sites: Sites) -> Iterator[list[Journey]]:
     """Journeys put in here are closed at the end; a site where that fails is given up."""
+    yield from closed(sites)
+
+
+@pytest.fixture(scope="module")
+def shared_journeys(sites: Sites) -> Iterator[list[Journey]]:
+    """The same for journeys that several tests of a module look at."""
+    yield from closed(sites)
+
+
+def closed(sites: Sites) -> Iterator[list[Journey]]:
+    """Yield a list; close the journeys in it, and give the site up when that fails."""
     begun: list[Journey] = []
     yield begun
     try:

@@ -22,12 +22,16 @@ from tests.support.collector import Collector
 CANARY_CHARS_MIN = 6  # shorter ones occur by chance
 SPOKEN = (
     "Ana Souza",
+    "Carlos Lima",
+    "551130001000",
     "Souza",
     "1.120,00",
     "cust-77",
     "cust-78",
     "inv-1001",
     "inv-1002",
+    "inv-1003",
+    "cust-79",
     "inv-9999",
 )
 LOUD = {"LOG_LEVEL": "debug", "TRACE_SAMPLE_RATIO": "1"}

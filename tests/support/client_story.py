@@ -7,6 +7,7 @@ bodies are the documents' own examples wherever there is one.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -62,6 +63,7 @@ class ClientStory:
         self.make_keys()
         self.hold()
         self.decide()
+        self.hand_off()
 
     def set_the_clock(self) -> None:
         self.do("step_clock", key=self._admin, json=MONDAY)
@@ -180,6 +182,49 @@ class ClientStory:
         self.do("decide_work_item", 422, path=item, json=examples.DECISION["waive"].value)
         self.do("decide_work_item", path=item, json={"decision": "discard"})
         self.do("claim_work_item", 409, path=item)
+
+    def hand_off(self) -> None:
+        """A step that only a telephone can take goes to people: one calls, one debt is paid."""
+        called, paid = (self.only_a_telephone(ref) for ref in ("inv-2001", "inv-2002"))
+        report = examples.event("contact.recorded")
+        about = {"debt_ref": "inv-2001", "work_item_id": called["work_item_id"]}
+        report["data"] = report["data"] | about
+        self.do("post_events", 202, json=report | {"id": "call-1"}, headers=SINGLE)
+        payment = examples.event("debt.payment_received")
+        payment["data"] = payment["data"] | {"debt_ref": "inv-2002"}
+        self.do("post_events", 202, json=payment | {"id": "pay-2002"}, headers=SINGLE)
+        for item, decision in ((called, "done"), (paid, "withdrawn")):
+            assert until(partial(self.decision_on, item)) == decision
+
+    def decision_on(self, item: Json) -> str | None:
+        """How an item was closed; None while it is not."""
+        decision: str | None = self.do("read_work_item", path=item)["decision"]
+        return decision
+
+    def only_a_telephone(self, debt_ref: str) -> Json:
+        """Register a debt of 46 days, of somebody with a telephone alone; return the work item."""
+        event = examples.event("debt.registered") | {"id": f"reg-{debt_ref}"}
+        done = {"step_key": "d20-extrajudicial", "channel": "letter", "at": "2027-02-05T12:00:00Z"}
+        point = {"channel": "voice", "address": "+551130001000"}
+        event["data"] = event["data"] | {
+            "debt_ref": debt_ref,
+            "debtor_ref": f"of-{debt_ref}",
+            "due_date": "2027-01-14",
+            "steps_done": [done],
+            "debtor": event["data"]["debtor"] | {"contact_points": [point]},
+        }
+        self.do("post_events", 202, json=event, headers=SINGLE)
+        person = {"debtor_ref": f"of-{debt_ref}"}
+        found = until(lambda: self.read("search", json=person)["debtors"])
+
+        def handed() -> list[Json]:
+            items = self.do("list_work_items")["work_items"]
+            mine = [each for each in items if each["debtor_id"] == found[0]["debtor_id"]]
+            return [each for each in mine if each["kind"] == "handoff"]
+
+        [item] = until(handed)
+        assert item["deadline"], "a hand-off has a closing date"
+        return dict(item)
 
 
 def until(look: Callable[[], Any]) -> Any:

@@ -44,6 +44,10 @@ class Collector:
         """Everything that came so far."""
         return b"\n".join(self._bodies)
 
+    def exports(self) -> list[bytes]:
+        """Every export that came so far, as it was sent."""
+        return list(self._bodies)
+
     def spans(self) -> list[Span]:
         """Every span that came so far."""
         return [span for body in list(self._bodies) for span in decoded(body)]

@@ -30,9 +30,9 @@ EVERYTHING = (*SANDBOX, "--profile", "sandbox", "--profile", "sample")
 Json = dict[str, Any]
 
 
-def resolved(secrets: Path | None, *options: str) -> Json:
+def resolved(secrets: Path | None, *options: str, **variables: str) -> Json:
     """Return the configuration as Compose reads it; secrets are sought in `secrets`."""
-    given = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    given = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | variables
     if secrets is not None:
         given["REGUA_SECRETS"] = str(secrets)
     files = ("--project-directory", str(ROOT), "-f", str(ROOT / "docker-compose.yml"))

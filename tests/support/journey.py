@@ -155,7 +155,7 @@ class Journey:
 
     def reply(self, person: Debtor, text: str, intent: str, *, provider: str | None = None) -> None:
         """Let a person answer the last message, or the last one by this provider."""
-        recipient = person.email if provider == "smtp" else person.phone
+        recipient = person.email if provider in {"smtp", "ses"} else person.phone
         body = {"recipient": recipient, "text": text, "intent": intent}
         if provider is not None:
             body["provider"] = provider

@@ -43,8 +43,8 @@ class MailStage(Stage):
         self.mail_port = free_port()
         self.after = sandbox.newest()
 
-    async def configure(self, **_: Any) -> None:
-        """Register the account at the relay; publish it with its template."""
+    async def configure(self, **limits: Any) -> None:
+        """Register the account at the relay; publish it, with limits if any, and its template."""
         made = await asyncio.to_thread(
             self.sandbox.control,
             "POST",
@@ -66,6 +66,7 @@ class MailStage(Stage):
             credentials={"username": "env:TEST_MAIL_USER", "password": "env:TEST_MAIL_PASSWORD"},
             base_url=made["url"],
             options={"bounce_domain": DOMAIN},
+            **limits,
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
         await self.store("account", ACCOUNT, account)

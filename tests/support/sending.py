@@ -98,6 +98,8 @@ class Stage:
         template: Template | None = None,
         rate_per_second: float = 5_000.0,
         account_id: str = ACCOUNT,
+        pair_rate_per_minute: float | None = None,
+        day_limit: int | None = None,
     ) -> None:
         account = SenderAccount(
             channel="sms",
@@ -106,6 +108,8 @@ class Stage:
             rate_per_second=rate_per_second,
             credentials={"account_sid": "env:TEST_SMS_SID", "auth_token": "env:TEST_SMS_TOKEN"},
             base_url=self.provider.url,
+            pair_rate_per_minute=pair_rate_per_minute,
+            day_limit=day_limit,
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
         await self.store("account", account_id, account)
@@ -140,15 +144,14 @@ class Stage:
             permit=task.permit,
             reason="window_over",
         )
-        topic = self.tasks
-        await self._publish(topic, "contact.close_requested.v1", str(task.debtor_id), request)
+        kind = "contact.close_requested.v1"
+        await self._publish(self.tasks, kind, str(task.debtor_id), request)
 
     async def hold(self, hold: Hold) -> None:
         await self._publish(CONTACT_HOLDS.name, "hold.changed.v1", str(hold.hold_id), hold)
 
     async def publish_raw(self, value: bytes, headers: list[tuple[str, bytes]], key: str) -> None:
-        topic = self.tasks + self.suffix
-        await self.producer.publish([Outgoing(topic, key, headers, value)])
+        await self.producer.publish([Outgoing(self.tasks + self.suffix, key, headers, value)])
 
     # What the sender did.
 
@@ -284,13 +287,11 @@ class Stage:
 
     async def _mark_once(self) -> None:
         mark = CompleteThrough(at=now())
-        batch = []
-        for partition in range(PARTITIONS):
-            made = self._outgoing(
-                CONTACT_HOLDS.name, "hold.complete_through.v1", "complete_through", mark
-            )
-            batch.append(msgspec.structs.replace(made, partition=partition))
-        await self.producer.publish(batch)
+        kind, key = "hold.complete_through.v1", "complete_through"
+        made = self._outgoing(CONTACT_HOLDS.name, kind, key, mark)
+        await self.producer.publish(
+            [msgspec.structs.replace(made, partition=number) for number in range(PARTITIONS)]
+        )
 
     async def _publish(self, topic: str, kind: str, key: str, body: msgspec.Struct) -> None:
         await self.producer.publish([self._outgoing(topic, kind, key, body)])

@@ -4,88 +4,50 @@ In: a database, a broker, topics of one's own, a sandbox. Out: `SesStage`, which
 and lets the sandbox's topic speak to the running sender.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
-
-import asyncpg
 
 from deploy.local.databases import Database
 from services.email_sender.channel import EMAIL
 from services.email_sender.settings import EmailSenderSettings
 from shared.events import identities
-from shared.events.configuration import ApiKey, SenderAccount, Template
+from shared.events.configuration import ApiKey, Template
 from shared.events.contact import ContactTask, Item
 from shared.events.hold import subject_of
-from shared.events.topics import CONTACT_TASKS_EMAIL
 from shared.http.auth import digest_of
 from shared.privacy import address_subject, key_bytes
-from shared.runtime import Service
 from shared.sender.callbacks import webhook_path
-from shared.sender.service import assemble
-from tests.support.bus import until
 from tests.support.contacts import ADDRESS_KEY, TEMPLATE, TENANT, a_task
 from tests.support.sandbox import Sandbox
 from tests.support.sending import API_KEY, Stage
-from tests.support.wire import free_port
+from tests.support.ses_account import KEY_ID, configured, registration
 
 ACCOUNT = "acme-email"
-KEY_ID, SECRET, REGION = "AKIDEXAMPLE0000SES04", "ses-secret", "sa-east-1"
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:stage"
 
 
 class SesStage(Stage):
     """Everything around one e-mail sender; `sandbox` is its provider."""
 
+    channel = EMAIL
+    settings_class = EmailSenderSettings
+
     def __init__(self, database: Database, bootstrap: str, suffix: str, sandbox: Sandbox) -> None:
         super().__init__(database, bootstrap, suffix)
         self.sandbox = sandbox
 
-    async def configure(
-        self,
-        *,
-        template: Template | None = None,
-        rate_per_second: float = 5_000.0,
-        account_id: str = ACCOUNT,
-    ) -> None:
-        account = SenderAccount(
-            channel="email",
-            provider="ses",
-            sender="cobranca@example.com",
-            rate_per_second=rate_per_second,
+    async def configure(self, **_: Any) -> None:
+        account = configured(
+            self.sandbox.url,
+            rate_per_second=5_000.0,
             credentials={
                 "access_key_id": "env:TEST_SES_KEY_ID",
                 "secret_access_key": "env:TEST_SES_SECRET",
             },
-            base_url=self.sandbox.url,
-            options={
-                "region": REGION,
-                "topic_arn": TOPIC,
-                "configuration_set": "reminders",
-                "bounce_domain": "returns.example.com",
-            },
         )
         key = ApiKey(sha256=digest_of(API_KEY), scopes=("operator",), label="test")
-        await self.store("account", account_id, account)
+        await self.store("account", ACCOUNT, account)
         await self.store("api_key", "k", key)
-        await self.store("template", TEMPLATE, template or a_mail_template())
-
-    async def dispatch(self, *tasks: ContactTask) -> None:
-        await self.producer.publish(
-            [
-                self._outgoing(CONTACT_TASKS_EMAIL.name, "contact.task.v1", str(t.debtor_id), t)
-                for t in tasks
-            ]
-        )
-
-    async def rows(self, query: str, *args: object) -> list[Any]:
-        connection = await asyncpg.connect(self.database.url("email_sender"))
-        try:
-            return list(await connection.fetch(query, *args))
-        finally:
-            await connection.close()
+        await self.store("template", TEMPLATE, a_mail_template())
 
     def environment(self, port: int) -> dict[str, str]:
         return super().environment(port) | {
@@ -94,40 +56,13 @@ class SesStage(Stage):
             "MAIL_PORT": "0",
         }
 
-    @asynccontextmanager
-    async def running(self, **changes: str) -> AsyncIterator[Service]:
-        """Run the sender in this process until the block ends; then stop it in order."""
-        self.port = free_port()
-        given = self.environment(self.port) | changes
-        lowered: dict[str, Any] = {name.lower(): value for name, value in given.items()}
-        settings = EmailSenderSettings(**lowered)
-        service = Service(settings)
-        serving = asyncio.ensure_future(
-            service.serve(lambda running: assemble(running, EMAIL, settings))
-        )
-        try:
-            await until(lambda: service.started or serving.done(), 60.0)
-            if serving.done():
-                raise AssertionError(f"the sender did not start: exit code {serving.result()}")
-            yield service
-        finally:
-            service.stop()
-            self.exit_code = await serving
-
     def subscribe(self, *, confirmed: bool = True) -> None:
         """Register the account at the sandbox, with the running sender as its topic's endpoint."""
         endpoint = f"http://127.0.0.1:{self.port}{webhook_path('ses', TENANT, ACCOUNT)}"
-        account = {
-            "provider": "ses",
-            "access_key_id": KEY_ID,
-            "secret_access_key": SECRET,
-            "region": REGION,
-            "identities": ["example.com"],
-            "configuration_sets": ["reminders"],
-            "topic_arn": TOPIC,
-            "origin": self.sandbox.url,
-            "subscriptions": [{"endpoint": endpoint, "confirmed": confirmed}],
-        }
+        account = registration(
+            origin=self.sandbox.url,
+            subscriptions=[{"endpoint": endpoint, "confirmed": confirmed}],
+        )
         self.sandbox.control("POST", "/sandbox/accounts", account)
 
     def confirmed(self) -> list[bool]:

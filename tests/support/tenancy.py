@@ -14,6 +14,7 @@ from deploy.portfolio import accounts
 from deploy.portfolio.accounts import SandboxAccount
 from deploy.portfolio.configuration import Choice, Sender, entries
 from deploy.portfolio.debtors import BRAZIL
+from tests.support import second_providers
 from tests.support.tree import ROOT
 
 LADDER, PACKS = "br-consumer-standard", ("br-default", "br-sp")
@@ -64,10 +65,18 @@ def sender_number(number: int) -> str:
 def senders(
     platform: Platform, stack: Stack, number: int, tenant_id: str, channels: Sequence[str]
 ) -> list[Sender]:
-    """Make the sandbox know this tenant's accounts of these channels; return their senders."""
+    """Make the sandbox know this tenant's accounts; return their senders.
+
+    `channels` names each channel, or a second provider that takes the channel instead.
+    """
+    made = _first_providers(stack, number, tenant_id) | _second_providers(stack, number, tenant_id)
+    return register(platform, [made[channel] for channel in channels])
+
+
+def _first_providers(stack: Stack, number: int, tenant_id: str) -> dict[str, SandboxAccount]:
     token, sandbox_url = stack.keys["sandbox_account"], stack.url("sandbox")
     door = f"webhooks/{{}}/{tenant_id}/{{}}"
-    made: dict[str, SandboxAccount] = {
+    return {
         "sms": accounts.sms(
             ACCOUNT_ID,
             number=sender_number(number),
@@ -97,7 +106,32 @@ def senders(
             mail_door=stack.mail_door,
         ),
     }
-    return register(platform, [made[channel] for channel in channels])
+
+
+def _second_providers(stack: Stack, number: int, tenant_id: str) -> dict[str, SandboxAccount]:
+    token, sandbox_url = stack.keys["sandbox_account"], stack.url("sandbox")
+    return {
+        "infobip": second_providers.infobip(
+            ACCOUNT_ID,
+            number=sender_number(number),
+            user=sid(number),
+            user_variable=SID_VARIABLE.format(number),
+            key=meta_token(number),
+            key_variable=META_VARIABLE.format(number),
+            token=token,
+            sandbox_url=sandbox_url,
+            webhook_url=f"{stack.url('sms_sender')}/webhooks/infobip/{tenant_id}/{ACCOUNT_ID}",
+        ),
+        "ses": second_providers.ses(
+            EMAIL_ID,
+            address=f"avisos@journey-{number}.example",
+            key_id=mail_user(number),
+            key_id_variable=MAIL_VARIABLE.format(number),
+            token=token,
+            sandbox_url=sandbox_url,
+            webhook_url=f"{stack.url('email_sender')}/webhooks/ses/{tenant_id}/{EMAIL_ID}",
+        ),
+    }
 
 
 def configuration(

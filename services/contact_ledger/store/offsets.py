@@ -7,6 +7,7 @@ when the cluster kept its name.
 """
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     next_offset: int
     last_event_id: UUID | None
     epoch: int
+
+
+class Recorded(NamedTuple):
+    """How far one partition of one cluster's log is recorded, by whichever replica."""
+
+    cluster_id: str
+    next_offset: int
 
 
 class Fenced(Exception):
@@ -89,7 +97,29 @@ async def advance(conn: Connection, positions: Mapping[TopicPartition, Position]
         raise Fenced
 
 
-async def positions(conn: Connection) -> dict[TopicPartition, int]:
-    """Return the next offset of every partition that was ever recorded."""
-    rows = await conn.fetch("SELECT topic, partition, next_offset FROM consumed")
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+async def recorded(conn: Connection) -> dict[TopicPartition, Recorded]:
+    """Return how far every partition is that was ever recorded."""
+    rows = await conn.fetch("SELECT topic, partition, cluster_id, next_offset FROM consumed")
+    return {
+        (row["topic"], row["partition"]): Recorded(row["cluster_id"], row["next_offset"])
+        for row in rows
+    }
+
+
+def behind(
+    ends: Mapping[TopicPartition, int],
+    cluster_id: str,
+    stored: Mapping[TopicPartition, Recorded],
+) -> dict[TopicPartition, int]:
+    """Return how many records of each partition nobody has recorded yet.
+
+    Another cluster's log, and one that ends before what was recorded of it, began anew: all of it
+    is still to be read, although whoever owns the partition may not have noticed.
+    """
+    return {target: _behind(end, cluster_id, stored.get(target)) for target, end in ends.items()}
+
+
+def _behind(end: int, cluster_id: str, stored: Recorded | None) -> int:
+    if stored is None or stored.cluster_id != cluster_id or stored.next_offset > end:
+        return end
+    return end - stored.next_offset

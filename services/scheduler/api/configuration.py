@@ -5,6 +5,7 @@ every service. Scope config:write; tenants need admin. `If-Match: "<version>"` g
 change against another that came between (0: only if there is none yet).
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -86,6 +87,7 @@ def create_router(pool: Pool, configuration: Configuration) -> APIRouter:
     router = APIRouter(tags=["configuration"])
     _add_entries(router, pool, configuration)
     _add_reads(router, pool)
+    _add_entry(router, pool, configuration)
     return router
 
 
@@ -101,7 +103,11 @@ def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) ->
         tenant: Tenant = None,
         if_match: IfMatch = None,
     ) -> Response:
-        """Store an entry; the same body again is no new version."""
+        """Store an entry; the same body again is no new version.
+
+        `warnings` name the steps of a ladder that no channel can carry in a portfolio as
+        configuration stands now, and what to add. Until then such steps are withheld.
+        """
         tenant_id = _owner(kind, entry_id, caller, tenant)
         entry = await configuration.put(
             kind=kind,
@@ -111,7 +117,8 @@ def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) ->
             actor=actor_of(caller),
             if_version=_version(if_match),
         )
-        return shown(entry, CREATED if entry.version == 1 else 200)
+        status = CREATED if entry.version == 1 else 200
+        return shown(entry, status, await configuration.warnings(entry))
 
     @router.delete("/v1/config/{kind}/{entry_id}", openapi_extra=DELETE)
     async def delete(
@@ -129,7 +136,7 @@ def _add_entries(router: APIRouter, pool: Pool, configuration: Configuration) ->
             actor=actor_of(caller),
             if_version=_version(if_match),
         )
-        return shown(entry)
+        return shown(entry, warnings=await configuration.warnings(entry))
 
 
 def _add_reads(router: APIRouter, pool: Pool) -> None:
@@ -142,17 +149,6 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
             page = await store.of_kind(conn, _known(kind), tenant_of(caller, tenant), after=after)
         following = page[-1].id if len(page) == store.PAGE_ENTRIES_MAX else None
         return json_response(EntryPage(entries=page, next=following))
-
-    @router.get("/v1/config/{kind}/{entry_id}", openapi_extra=READ)
-    async def found(
-        kind: Kind, entry_id: EntryId, caller: Configurer, tenant: Tenant = None
-    ) -> Response:
-        """An entry's newest version; its ETag is what If-Match takes."""
-        async with pool.acquire() as conn:
-            entry = await store.newest(conn, _known(kind), tenant_of(caller, tenant), entry_id)
-        if entry is None or entry.deleted:
-            raise Problem(NOT_FOUND)
-        return shown(entry)
 
     @router.get("/v1/config/{kind}/{entry_id}/history", openapi_extra=HISTORY)
     async def history(
@@ -177,6 +173,19 @@ def _add_reads(router: APIRouter, pool: Pool) -> None:
         if not versions:
             raise Problem(NOT_FOUND)
         return json_response(EntryHistory(versions=list(versions)))
+
+
+def _add_entry(router: APIRouter, pool: Pool, configuration: Configuration) -> None:
+    @router.get("/v1/config/{kind}/{entry_id}", openapi_extra=READ)
+    async def found(
+        kind: Kind, entry_id: EntryId, caller: Configurer, tenant: Tenant = None
+    ) -> Response:
+        """An entry's newest version; its ETag is what If-Match takes; `warnings` as of now."""
+        async with pool.acquire() as conn:
+            entry = await store.newest(conn, _known(kind), tenant_of(caller, tenant), entry_id)
+        if entry is None or entry.deleted:
+            raise Problem(NOT_FOUND)
+        return shown(entry, warnings=await configuration.warnings(entry))
 
 
 def _owner(kind: Kind, entry_id: EntryId, caller: Principal, tenant: str | None) -> str:
@@ -210,9 +219,10 @@ def _version(if_match: str | None) -> int | None:
     return int(text)
 
 
-def shown(entry: ConfigEntry, status: int = 200) -> Response:
-    """Answer with an entry; its version is the ETag."""
-    return json_response(entry, status, {"ETag": f'"{entry.version}"'})
+def shown(entry: ConfigEntry, status: int = 200, warnings: Sequence[FieldError] = ()) -> Response:
+    """Answer with an entry and what is to be said of it; its version is the ETag."""
+    told = schemas.StoredEntry(**msgspec.structs.asdict(entry), warnings=tuple(warnings))
+    return json_response(told, status, {"ETag": f'"{entry.version}"'})
 
 
 def wrong(field: str, message: str, remedy: str) -> Problem:

@@ -141,7 +141,8 @@ class EventsDoor:
         if single and drafts:
             outcomes = [await self._singles.submit(drafts[0])]
         else:
-            outcomes = await self._recorder.record(drafts) if drafts else []
+            cause = trace_of(request)
+            outcomes = await self._recorder.record(drafts, cause=cause) if drafts else []
         answer = _answer_of(parsed, outcomes)
         _raise_single(answer, parsed, outcomes, single=single)
         return _response(msgspec.json.encode(answer))
@@ -181,7 +182,7 @@ class EventsDoor:
             _raise_single(answer, parsed, [], single=single)
             return _response(msgspec.json.encode(answer))
         try:
-            await self._recorder.record(drafts, keep)
+            await self._recorder.record(drafts, keep, trace_of(request))
         except UniqueViolation:  # the same request was running beside this one and won
             stored = await self._stored(tenant_id, key_hash)
             if stored is None:

@@ -24,6 +24,7 @@ from shared.http.operations import (
     operation,
     parameter,
 )
+from shared.http.problems import FieldError
 
 ProblemBody = Annotated[dict[str, Any], Meta(extra_json_schema=dict(Shape(ProblemDetails)))]
 WRITABLE_KINDS = sorted(CONFIG_KINDS.keys() - {"api_key"})
@@ -62,12 +63,18 @@ REPLAYED = {"Idempotency-Replayed": header("`true` when this is a stored answer"
 ETAG = {"ETag": header("The entry's version: what `If-Match` takes.")}
 
 
+class StoredEntry(ConfigEntry, frozen=True, kw_only=True):
+    """An entry as it is stored; `warnings`: steps that it leaves to nobody, and the remedy."""
+
+    warnings: tuple[FieldError, ...] = ()
+
+
 def stored_entry() -> Schema:
     """Return the schema of an entry as it is shown: its body is one of the kinds."""
     kinds = [Shape(shape) for shape in dict.fromkeys(CONFIG_KINDS.values())]
     nothing = {"type": "object", "maxProperties": 0, "description": "of a deleted entry"}
     return {
-        "allOf": [Shape(ConfigEntry), {"properties": {"body": {"anyOf": [*kinds, nothing]}}}],
+        "allOf": [Shape(StoredEntry), {"properties": {"body": {"anyOf": [*kinds, nothing]}}}],
     }
 
 

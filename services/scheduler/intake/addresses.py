@@ -31,9 +31,10 @@ _TEXTLESS = frozenset(
 
 # Only what people write in phone numbers; anything else (zero-width marks, letters) is a mistake.
 _PHONE = re.compile(r"\+?[0-9 ().\-/]{3,40}")
-# Unquoted local parts only: what every mail system we know of accepts.
+# Unquoted local parts only: what every mail system we know of accepts; and nothing that a header's
+# reader would decode as an encoded word.
 _EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 )
 _DOCUMENT = re.compile(r"[0-9A-Za-z./\- ]+")

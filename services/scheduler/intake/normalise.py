@@ -252,6 +252,7 @@ def _recorded(shape: shapes.ContactRecordedShape, sender: Sender, _: str) -> Par
             "at": instant(shape.at, "$.data.at", latest=sender.latest),
             "outcome": shape.outcome,
             "contact_id": shape.contact_id,
+            "work_item_id": shape.work_item_id,
         },
     )
 

@@ -57,14 +57,17 @@ class Recorder:
         self._wake = wake
         self.accepted_total = 0
 
-    async def record(self, drafts: Sequence[Draft], finish: Finish | None = None) -> list[Outcome]:
+    async def record(
+        self, drafts: Sequence[Draft], finish: Finish | None = None, cause: str | None = None
+    ) -> list[Outcome]:
         """Record drafts; `finish` joins the same transaction. Raise 503 when the database is away.
 
-        The answer is given only after the commit: what is answered is never lost.
+        The answer is given only after the commit: what is answered is never lost. `cause` is the
+        trace of the one request that brought them all.
         """
         for attempt in range(1, TRIES_MAX + 1):
             try:
-                outcomes = await self._once(drafts, finish)
+                outcomes = await self._once(drafts, finish, cause)
             except RETRIED as error:
                 metrics.INTAKE_RETRIES.inc()
                 if attempt == TRIES_MAX or isinstance(error, OSError):
@@ -75,9 +78,11 @@ class Recorder:
             return outcomes
         raise _unavailable()
 
-    async def _once(self, drafts: Sequence[Draft], finish: Finish | None) -> list[Outcome]:
+    async def _once(
+        self, drafts: Sequence[Draft], finish: Finish | None, cause: str | None
+    ) -> list[Outcome]:
         traces = [draft.traceparent for draft in drafts]
-        with message_spans("create", DEBT_EVENTS.name, traces) as going_on:
+        with message_spans("create", DEBT_EVENTS.name, traces, cause=cause) as going_on:
             outcomes = await self._transaction(_traced(drafts, traces, going_on), finish)
         self._wake()
         return outcomes

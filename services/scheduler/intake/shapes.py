@@ -243,6 +243,7 @@ class ContactRecordedShape(Shape, frozen=True, kw_only=True, gc=False):
         "answered", "no_answer", "right_party", "promise", "delivered_notice", "wrong_person"
     ]
     contact_id: UUID | None = None
+    work_item_id: UUID | None = None
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -177,8 +177,8 @@ class Intake:
             self._holds.append(parked_hold(one.draft.tenant_id, one.debt_id))
             self._hold(one.event, one.draft.kind, one.draft.event_id, one.draft.tenant_id)
         law, machine = self._times()
-        items = [_work_item(one, law) for one in parked]
-        self._outgoing.extend(await work_store.open_new(self._conn, items, machine))
+        new = await work_store.open_new(self._conn, [_work_item(one, law) for one in parked])
+        self._outgoing.extend(work_store.opened(item, machine) for item in new)
 
     def _emit(
         self, event: DebtEventBase, kind: str, event_id: UUID, origin: Draft | ParkedEvent

@@ -7,7 +7,7 @@ the state on the way; nothing about other debts is looked at here (see `decide`)
 
 from datetime import date, datetime
 
-from services.scheduler.policy import silence, standing, steps
+from services.scheduler.policy import hand_offs, silence, standing, steps
 from services.scheduler.policy.consolidation import Candidate
 from services.scheduler.policy.decision import Verdict
 from services.scheduler.policy.jurisdiction import Jurisdiction, resolve
@@ -25,7 +25,10 @@ def assess(setting: Setting, debt: DebtState) -> Candidate | Verdict:
     if portfolio is None:
         scene = _scene(setting, debt, None, resolve(setting.state, "", setting.rulebook))
         silenced = silence.first(scene)
-        return _verdict(silenced) if silenced else missing(setting, "portfolio_missing")
+        if silenced is None:
+            return missing(setting, "portfolio_missing")
+        hand_offs.silence(setting, debt, silenced.reason)
+        return _verdict(silenced)
     jurisdiction = resolve(setting.state, debt.portfolio_id, setting.rulebook)
     moment = standing.Moment(setting.now, jurisdiction.zone)
     standing.update(setting.state, debt, portfolio, moment, setting.decision.facts)
@@ -39,6 +42,7 @@ def assess(setting: Setting, debt: DebtState) -> Candidate | Verdict:
     if silenced is not None:
         if silenced.reason.rule == silence.FOREIGN_MONEY:
             open_work(setting, debt, "payment_currency_mismatch", "", silenced.reason)
+        hand_offs.silence(setting, debt, silenced.reason)
         return _verdict(silenced)
     if found is None:
         return missing(setting, "ladder_missing")

@@ -43,6 +43,11 @@ class Calendar:
         self._days: dict[date, tuple[Interval, ...]] = {}
         self._last: Interval | None = None
 
+    @property
+    def ruleless(self) -> bool:
+        """Whether nothing at all is said about when."""
+        return not self._rules
+
     def find(self, now: datetime) -> Interval | None:
         """Return the interval that contains `now`, else the next one; None within 16 days."""
         last = self._last

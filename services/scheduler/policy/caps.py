@@ -83,6 +83,15 @@ def check(
     return Capped(cap, pack, count, free)
 
 
+def used(contacts: list[Counted], cap: Cap, debt_id: UUID, day: date) -> int:
+    """Return how many contacts a cap counts on `day`, for one debt when it counts per debt."""
+    return sum(
+        _in_window(cap, day, each.day)
+        for each in contacts
+        if each.channel in cap.channels and (cap.scope != "debt" or _about(each, debt_id))
+    )
+
+
 def _full(
     contacts: list[Counted], caps: list[tuple[Cap, str]], debt_ids: tuple[UUID, ...], day: date
 ) -> tuple[Cap, str, int] | None:

@@ -1,13 +1,16 @@
 """Channels: who may use which provider for whom, as data, and which channel a step takes.
 
 In: the portfolio's role, country and accounts. Out: whether a provider may carry the message
-(`channel_allowed`), a step's channel with its account, template and address, or why there is none,
-and `check_portfolio`, which finds the same mistakes before any debtor is touched.
+(`channel_allowed`, `content_allowed`), and the same mistakes found before any debtor is touched:
+those of a portfolio (`check_portfolio`), and of its ladder's steps in it (`check_steps`).
 """
+
+from collections.abc import Mapping
 
 import msgspec
 
-from services.scheduler.policy.rulebook import HANDOFF, Ladder
+from services.scheduler.policy.locales import text_locale
+from services.scheduler.policy.rulebook import HANDOFF, Ladder, Step
 from shared.events.configuration import Portfolio, SenderAccount, Template
 
 # Reasons that lie with the portfolio, not with one debtor: no work item for each of thousands.
@@ -134,13 +137,8 @@ def account_allowed(portfolio: Portfolio, account: SenderAccount) -> str | None:
     )
 
 
-def check_portfolio(
-    portfolio: Portfolio,
-    ladder: Ladder | None,
-    accounts: dict[str, SenderAccount],
-    templates: dict[str, Template] | None = None,
-) -> list[Finding]:
-    """Find what would stop a portfolio's ladder, before any debtor is touched."""
+def check_portfolio(portfolio: Portfolio, accounts: Mapping[str, SenderAccount]) -> list[Finding]:
+    """Find what must not be: accounts that may not serve the portfolio."""
     findings = []
     for channel, account_id in portfolio.accounts.items():
         account = accounts.get(account_id)
@@ -149,24 +147,90 @@ def check_portfolio(
             continue
         refusal = account_allowed(portfolio, account)
         if refusal is not None:
+            message = _forbidden(portfolio, account)
+            remedy = REMEDIES.get(refusal, "use another provider or channel")
+            findings.append(_finding(refusal, channel, message, remedy))
+    return findings
+
+
+def check_steps(
+    portfolio: Portfolio,
+    ladder: Ladder,
+    accounts: Mapping[str, SenderAccount],
+    templates: Mapping[str, Template],
+) -> list[Finding]:
+    """Find the steps that no channel can carry, whoever the debtor is, and no person takes."""
+    findings = []
+    for step in ladder.steps:
+        if HANDOFF in step.channels:
+            continue
+        why = [_obstacle(portfolio, step, name, accounts, templates) for name in step.channels]
+        obstacles = [each for each in why if each is not None]
+        if len(obstacles) == len(why):
             findings.append(
-                _finding(
-                    refusal,
-                    channel,
-                    f"{account.provider} may not carry {channel} for {portfolio.collector_role} "
-                    f"collection in {portfolio.country}",
-                    REMEDIES.get(refusal, "use another provider or channel"),
+                Finding(
+                    rule=obstacles[0].rule,
+                    field=f"steps.{step.key}",
+                    message="no channel can carry this step: "
+                    + "; ".join(f"{each.field}: {each.message}" for each in obstacles),
+                    remedy=", or ".join(dict.fromkeys(each.remedy for each in obstacles)),
                 )
             )
-    for step in ladder.steps if ladder is not None else ():
-        if not {*portfolio.accounts, HANDOFF} & set(step.channels):
-            text = f"step {step.key} has no channel that the portfolio can use"
-            findings.append(_finding("channel_unavailable", "*", text, "add an account"))
-        for template_id in step.templates.values() if templates is not None else ():
-            if templates is not None and template_id not in templates:
-                text = f"step {step.key} names a template that does not exist"
-                findings.append(_finding("template_missing", "*", text, "create the template"))
     return findings
+
+
+def _obstacle(
+    portfolio: Portfolio,
+    step: Step,
+    channel: str,
+    accounts: Mapping[str, SenderAccount],
+    templates: Mapping[str, Template],
+) -> Finding | None:
+    """Return what keeps a channel from carrying the step in this portfolio, None when nothing."""
+    account_id = portfolio.accounts.get(channel)
+    if account_id is None:
+        remedy = f"name an account in accounts.{channel}"
+        return _on(channel, "channel_unavailable", "the portfolio has no account", remedy)
+    account = accounts.get(account_id)
+    if account is None:
+        message, remedy = f"no account {account_id}", f"store account {account_id}"
+        return _on(channel, "account_missing", message, remedy)
+    refusal = account_allowed(portfolio, account)
+    if refusal is not None:
+        remedy = REMEDIES.get(refusal, f"use another provider for {channel}")
+        return _on(channel, refusal, _forbidden(portfolio, account), remedy)
+    return _wordless(portfolio, step, channel, templates)
+
+
+def _wordless(
+    portfolio: Portfolio, step: Step, channel: str, templates: Mapping[str, Template]
+) -> Finding | None:
+    """Return what the channel has no words for, None when it has."""
+    refusal = content_allowed(channel, step.content_class, portfolio.country)
+    if refusal is not None:
+        message = f"it carries no {step.content_class} content in {portfolio.country}"
+        return _on(channel, refusal, message, f"use another content_class in steps.{step.key}")
+    template_id = step.templates[channel]
+    template = templates.get(template_id)
+    if template is None or template.channel != channel:
+        message, remedy = f"no {channel} template {template_id}", f"store template {template_id}"
+        return _on(channel, "template_missing", message, remedy)
+    if text_locale(template, portfolio.locale) is None:
+        message = f"template {template_id} has no text for {portfolio.locale}"
+        remedy = f"add {portfolio.locale} to the texts of template {template_id}"
+        return _on(channel, "template_locale_missing", message, remedy)
+    return None
+
+
+def _on(channel: str, rule: str, message: str, remedy: str) -> Finding:
+    return Finding(rule=rule, field=channel, message=message, remedy=remedy)
+
+
+def _forbidden(portfolio: Portfolio, account: SenderAccount) -> str:
+    return (
+        f"{account.provider} may not carry {account.channel} for {portfolio.collector_role} "
+        f"collection in {portfolio.country}"
+    )
 
 
 def _finding(rule: str, channel: str, message: str, remedy: str) -> Finding:

@@ -54,6 +54,23 @@ def pick_point(
     return best if best is not None else why
 
 
+def points_by_worth(
+    state: DebtorState, channel: str, *, opt_in: bool, opt_out_scope: str, held: Held
+) -> list[Point]:
+    """Return every point that may be used on a channel, best first: people may try several."""
+    if _opted_out_widely(state, channel, opt_out_scope):
+        return []
+    found = [
+        point
+        for point in state.points
+        if point.channel == channel
+        and usable(state, point)
+        and _refusal(state, point, opt_in=opt_in) is None
+        and not held(point)
+    ]
+    return sorted(found, key=lambda point: _worth(state, point), reverse=True)
+
+
 def consent_for(state: DebtorState, point: Point) -> str:
     """Return granted, revoked or unknown for one point, over all levels."""
     own = point.consent

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.scheduler.policy.drafts import HoldChange, WorkItemDraft
+from services.scheduler.policy.drafts import HoldChange, WorkItemDraft, WorkItemEnd
 from services.scheduler.policy.state import DebtorState
 from shared.events.contact import DebtFact, Item, Reason
 from shared.events.states import ContactState
@@ -34,6 +34,7 @@ class Folded(msgspec.Struct, kw_only=True):
     hold_changes: list[HoldChange] = []
     facts: list[Fact] = []
     work_items: list[WorkItemDraft] = []
+    endings: list[WorkItemEnd] = []
     touched_contacts: set[UUID] = set()
     cancelled: list[Cancelled] = []
     close_requests: list[UUID] = []
@@ -98,6 +99,7 @@ class Decision(msgspec.Struct, kw_only=True):
     per_debt: dict[str, Verdict] = {}
     facts: list[Fact] = []
     work_items: list[WorkItemDraft] = []
+    endings: list[WorkItemEnd] = []
     wake_at: datetime | None = None
 
     @property

@@ -4,11 +4,17 @@ In: nothing. Out: structs that `fold` and `decide` return and the working set st
 """
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from shared.events.contact import Reason
+from shared.events.handoff import HandoffRequested
+
+HAND_OFF = "handoff"  # kind of the items by which ladders give a step to a person
+DONE = "done"
+WITHDRAWN = "withdrawn"  # what the planner decides; people have other words
 
 
 class HoldDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -32,7 +38,8 @@ class HoldChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class WorkItemDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that needs a person. `cause` makes its identity: the same cause, the same item.
 
-    `episode` and `step_key` name the step of the debt that a person is to decide on, if any.
+    `episode` and `step_key` name the step of the debt that a person is to decide on, if any;
+    `request` is what outside systems are told of a hand-off.
     """
 
     kind: str
@@ -43,3 +50,12 @@ class WorkItemDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     episode: int | None = None
     step_key: str | None = None
     reasons: tuple[Reason, ...] = ()
+    request: HandoffRequested | None = None
+
+
+class WorkItemEnd(NamedTuple):
+    """A work item that the planner closes: the decision it stands for, and the rule behind it."""
+
+    work_item_id: UUID
+    decision: str
+    rule: str

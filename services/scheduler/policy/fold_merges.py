@@ -178,6 +178,7 @@ def _joined(out: Folded, mine: DebtState, theirs: DebtState) -> DebtState:
     base.payments |= other.payments
     base.promises = other.promises | base.promises
     base.disputes |= other.disputes
+    base.handed = other.handed | base.handed
     for name in ("reversed", "promises_cancelled", "work_opened", "work_decided"):
         known = getattr(base, name)
         known.extend(key for key in getattr(other, name) if key not in known)

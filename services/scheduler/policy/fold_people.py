@@ -7,6 +7,7 @@ wins per fact; a revocation is undone only by a newer grant that is at least as 
 from datetime import datetime
 from uuid import UUID
 
+from services.scheduler.policy import hand_offs
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.drafts import HoldChange
 from services.scheduler.policy.people import debtor_subjects
@@ -155,10 +156,14 @@ def erasure_requested(
 def contact_recorded(
     out: Folded, event_id: UUID, event: events.ContactRecorded, now: datetime
 ) -> None:
-    """Somebody contacted the person elsewhere: it counts; a wrong person silences the addresses."""
+    """Somebody contacted the person elsewhere: it counts, and may be what a hand-off asked for.
+
+    A wrong person silences the addresses.
+    """
     del now
     state = out.state
     state.past[str(event_id)] = PastContact(channel=event.channel, at=event.at)
+    hand_offs.recorded(out, event)
     if event.outcome != "wrong_person":
         return
     stamp = stamp_of(event.occurred_at, event_id)

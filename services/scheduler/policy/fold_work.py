@@ -1,4 +1,4 @@
-"""Folding what people decided: a step is waived, or tried again.
+"""Folding what people decided: a step is waived, done, or tried again.
 
 In: `work_item.closed` facts about a ladder step. Out: the step's record. Each decision counts once,
 and only for the episode it was made about; other kinds are decided by events of their own.
@@ -7,15 +7,14 @@ and only for the episode it was made about; other kinds are decided by events of
 from datetime import datetime
 from uuid import UUID
 
-from services.scheduler.policy import progress
+from services.scheduler.policy import hand_offs, progress
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import DONE, HAND_OFF
 from services.scheduler.policy.state import DebtState
 from shared.events.contact import WorkItemFact
 
 WAIVE = "waive"
 APPROVE = "approve"
-DONE = "done"
-HAND_OFF = "handoff"  # kind of the items by which ladders give a step to a person
 # Kinds of work items that ask what becomes of a mandatory step.
 ABOUT_A_STEP = frozenset({"mandatory_unknown_final", "mandatory_failed", "mandatory_withheld"})
 MARK_CHARS = 12  # 48 bits tell the decisions on one debt apart
@@ -30,16 +29,25 @@ def closed(out: Folded, event_id: UUID, fact: WorkItemFact, now: datetime) -> No
     if debt is None or debt.episode != fact.episode or mark in debt.work_decided:
         return
     debt.work_decided.append(mark)
+    if fact.kind == HAND_OFF:
+        hand_offs.closed(out, debt, fact.step_key, fact.work_item_id)
     if fact.decision == WAIVE:
         progress.waived(out.state, fact.debt_id, fact.step_key, now)
     elif fact.decision == DONE:
         progress.taken_over(out.state, fact.debt_id, fact.step_key, now)
-    elif fact.decision == APPROVE and fact.step_key in debt.steps:
-        step = debt.steps[fact.step_key]
+    elif fact.decision == APPROVE:
+        _try_again(out, debt, fact.kind, fact.step_key)
+
+
+def _try_again(out: Folded, debt: DebtState, kind: str, step_key: str) -> None:
+    if kind == HAND_OFF:
+        hand_offs.ask_again(debt, step_key)
+    elif step_key in debt.steps:
+        step = debt.steps[step_key]
         if step.state == "unknown_final" and step.contact_id is not None:
-            out.released.append((step.contact_id, fact.debt_id))
-        progress.approved(out.state, fact.debt_id, fact.step_key)
-        _may_ask_again(debt, fact.step_key)
+            out.released.append((step.contact_id, debt.debt_id))
+        progress.approved(out.state, debt.debt_id, step_key)
+        _may_ask_again(debt, step_key)
 
 
 def _may_ask_again(debt: DebtState, step_key: str) -> None:

@@ -4,24 +4,22 @@ In: one debt that may be talked about, its ladder, the packs that bind it. Out: 
 the channel it would go on (a due step, or the follow-up of one that left), or a `Verdict` to wait.
 """
 
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 
-from services.scheduler.policy import followups, silence, steps
+from services.scheduler.policy import followups, hand_offs, silence, steps
 from services.scheduler.policy.consolidation import Candidate
 from services.scheduler.policy.decision import Verdict, VerdictKind
-from services.scheduler.policy.fold_work import HAND_OFF
 from services.scheduler.policy.jurisdiction import Jurisdiction
 from services.scheduler.policy.rulebook import HANDOFF, Ladder, Step
+from services.scheduler.policy.scene import Scene
 from services.scheduler.policy.setting import (
     MISSING_CONFIGURATION,
     Setting,
-    lawful_start,
     missing,
     open_work,
 )
 from services.scheduler.policy.state import DebtorState, DebtState, StepRecord
-from services.scheduler.policy.ways import NOBODY_ELSE, PASSING, Choice, Look, choose_way
+from services.scheduler.policy.ways import NOBODY_ELSE, PASSING, Choice, choose_way
 from shared.events.configuration import Portfolio
 from shared.events.contact import Reason
 from shared.events.states import ContactState
@@ -38,8 +36,9 @@ def on_ladder(
     """Say what the debt wants on its ladder on this date."""
     version, ladder = found
     view = steps.View(debt, ladder, version, day, jurisdiction.zone, jurisdiction.stage_wait)
+    scene = Scene(setting, view, portfolio, jurisdiction)
+    hand_offs.review(scene)
     position = steps.locate(view, planned=_planned_steps(setting.state, debt))
-    scene = _Scene(setting, view, portfolio, jurisdiction)
     follow = None
     if position.reason.rule != "ladder.contact_open":
         follow = followups.find(view, setting.state.contacts, setting.state.answered_at)
@@ -57,32 +56,7 @@ def on_ladder(
     return _step(scene, step, position)
 
 
-class _Scene(NamedTuple):
-    """One debt on its ladder, in one call of `decide`."""
-
-    setting: Setting
-    view: steps.View
-    portfolio: Portfolio
-    jurisdiction: Jurisdiction
-
-    def look(self) -> Look:
-        """What the choice of a channel looks at."""
-        setting = self.setting
-        return Look(
-            setting.state,
-            self.portfolio,
-            setting.rulebook,
-            self.jurisdiction,
-            self.view.day,
-            setting.held,
-        )
-
-    def start(self, channel: str, day: date) -> datetime:
-        """First lawful instant on or after a local date."""
-        return lawful_start(self.jurisdiction, channel, day)
-
-
-def _waiting(scene: _Scene, position: steps.Position, follow: followups.FollowUp | None) -> Verdict:
+def _waiting(scene: Scene, position: steps.Position, follow: followups.FollowUp | None) -> Verdict:
     """Wait for the next step, or for the follow-up of the last one."""
     channel = scene.view.ladder.steps[0].channels[0]
     days = [position.next_day] if position.next_day is not None else []
@@ -94,20 +68,21 @@ def _waiting(scene: _Scene, position: steps.Position, follow: followups.FollowUp
     return Verdict(kind=VerdictKind.WAIT, reasons=tuple(reasons), until=until)
 
 
-def _follow_up(scene: _Scene, follow: followups.FollowUp) -> Candidate | None:
+def _follow_up(scene: Scene, follow: followups.FollowUp) -> Candidate | None:
     """Send the step on its next channel, or give it to a person when there is none left."""
     debt, step = scene.view.debt, follow.step
     record = debt.steps[step.key]
     reason = followups.reason_of(scene.view, follow)
     choice = _choose(scene, step, followups.channels_left(step, record))
     if choice.way is not None:
+        hand_offs.overtaken(scene, step)
         return Candidate(debt, step, choice, scene.jurisdiction, scene.view.day, reason)
-    if _for_a_person(step, choice):
-        open_work(scene.setting, debt, HAND_OFF, step.key, reason)
+    if _for_a_person(step, choice) and hand_offs.held(scene.setting) is None:
+        hand_offs.ask(scene, step, reason)
     return None
 
 
-def _step(scene: _Scene, step: Step, position: steps.Position) -> Candidate | Verdict:
+def _step(scene: Scene, step: Step, position: steps.Position) -> Candidate | Verdict:
     """Send a due step on its first usable channel; say what keeps it when there is none."""
     view = scene.view
     record = view.debt.steps.get(step.key, steps.NOTHING_DONE)
@@ -115,6 +90,7 @@ def _step(scene: _Scene, step: Step, position: steps.Position) -> Candidate | Ve
     channels = sorted(step.message_channels, key=record.failed_on.count)
     choice = _choose(scene, step, tuple(channels))
     if choice.way is not None:
+        hand_offs.overtaken(scene, step)
         again = steps.retry(view, step, choice.way.channel)
         if again is not None and again.next_day is not None:
             until = scene.start(choice.way.channel, again.next_day)
@@ -130,10 +106,15 @@ def _step(scene: _Scene, step: Step, position: steps.Position) -> Candidate | Ve
     return Candidate(view.debt, step, choice, scene.jurisdiction, view.day, position.reason)
 
 
-def _hand_off(scene: _Scene, step: Step, position: steps.Position) -> Verdict:
+def _hand_off(scene: Scene, step: Step, position: steps.Position) -> Verdict:
     """No message can carry the step: a person gets it. An optional one is over with that."""
     debt = scene.view.debt
-    open_work(scene.setting, debt, HAND_OFF, step.key, position.reason)
+    stopped = hand_offs.held(scene.setting)
+    if stopped is not None:
+        later = scene.setting.now + silence.HOLD_RECHECK
+        reasons = (position.reason, stopped)
+        return Verdict(kind=VerdictKind.WAIT, reasons=reasons, until=later, recheck=True)
+    hand_offs.ask(scene, step, position.reason)
     reason = Reason(rule="ladder.handed_off", verdict="wait", inputs={"step": step.key})
     until = None
     if not step.mandatory:
@@ -155,7 +136,7 @@ def _passing(choice: Choice) -> str | None:
     )
 
 
-def _choose(scene: _Scene, step: Step, channels: tuple[str, ...]) -> Choice:
+def _choose(scene: Scene, step: Step, channels: tuple[str, ...]) -> Choice:
     """Return how the step's message goes, or the rules that forbid it, by channel."""
     jurisdiction = scene.jurisdiction
     if jurisdiction.problem is not None:

@@ -128,12 +128,21 @@ class StepRecord(Compact):
     reason: str | None = None
 
 
+class HandOff(Compact):
+    """A step that a person has: the work item, and the terms on which it was asked for."""
+
+    work_item_id: UUID
+    balance: int = 0
+    addresses: tuple[str, ...] = ()
+
+
 class DebtState(Compact):
     """One debt. `registered` False: a stub made by an event that came before its debt.
 
     Amounts are gross of the payments reported as events. `status` is open, settled or cancelled;
     `cancel_stamp` later than `stamp` (the newest registration) means cancelled. `work_opened` marks
-    what a person was asked (kind, episode, step), `work_decided` the answers already taken.
+    what a person was asked (kind, episode, step), `work_decided` the answers already taken;
+    `handed` are the hand-offs that are open, by step.
     """
 
     debt_id: UUID
@@ -170,6 +179,7 @@ class DebtState(Compact):
     quiet_until: datetime | None = None
     work_opened: list[str] = []
     work_decided: list[str] = []
+    handed: dict[str, HandOff] = {}
 
     def paid(self) -> int:
         """Return what came in and stayed, in minor units of the debt's currency."""

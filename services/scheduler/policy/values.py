@@ -7,6 +7,7 @@ count, creditor_name, creditor_contact, first_name, due_date, days_past_due, opt
 from datetime import date
 
 from services.scheduler.policy.jurisdiction import Jurisdiction
+from services.scheduler.policy.locales import language_of, text_locale
 from services.scheduler.policy.state import DebtorState, DebtState
 from shared.events.configuration import Portfolio, Template
 
@@ -43,22 +44,12 @@ OPT_OUT_LINES = {
 }
 
 
-def language_of(locale: str) -> str:
-    """Return the language of a locale: pt for pt-BR."""
-    return locale.replace("_", "-").split("-")[0].lower()
-
-
 def choose_locale(state: DebtorState, portfolio: Portfolio, template: Template) -> str | None:
     """Return the template's locale for this debtor; None when it has no text to offer."""
     for wanted in (state.locale, portfolio.locale):
-        if wanted is None:
-            continue
-        if wanted in template.texts:
-            return wanted
-        language = language_of(wanted)
-        for locale in sorted(template.texts):
-            if language_of(locale) == language:
-                return locale
+        found = text_locale(template, wanted) if wanted is not None else None
+        if found is not None:
+            return found
     return None
 
 

@@ -57,6 +57,25 @@ async def newest(conn: Connection, kind: str, tenant_id: str, entry_id: str) -> 
     return None if row is None else _entry(row)
 
 
+async def newest_of(
+    conn: Connection, kind: str, tenant_id: str, ids: Sequence[str]
+) -> list[ConfigEntry]:
+    """The newest versions of these entries; deleted and unknown ones are left out."""
+    rows = await conn.fetch(
+        f"""
+        SELECT * FROM (
+            SELECT DISTINCT ON (id) {_COLUMNS} FROM config_version
+            WHERE kind = $1 AND tenant_id = $2 AND id = ANY($3::text[])
+            ORDER BY id, version DESC
+        ) AS newest WHERE NOT deleted
+        """,  # noqa: S608 - a constant column list
+        kind,
+        tenant_id,
+        list(ids),
+    )
+    return [_entry(row) for row in rows]
+
+
 async def page(
     conn: Connection, *, after: tuple[str, str, str], limit: int = PAGE_ENTRIES_MAX
 ) -> list[ConfigEntry]:

@@ -1,21 +1,43 @@
-"""Lifted holds whose debtors are still to be woken: one row per lift and shard.
+"""Holds that people placed or lifted, whose debtors are to be woken: a row per hold and shard.
 
-In: the transaction that lifts a hold asks; each shard's owner takes its row up. Out: debtors and
-contacts that a hold keeps back become due, a page per transaction under the shard's lock, so that
-planning, which writes the same rows, neither overwrites a wake-up nor misses the lift.
+In: the transaction that changes a hold asks; each shard's owner takes its row up. Out: after a
+lift, debtors and contacts that it kept back become due; after a placement, debtors of whom people
+outside have a step that it stops. A page per transaction under the shard's lock, so that planning,
+which writes the same rows, neither overwrites a wake-up nor misses the change.
+
+A lift of one person's or one debt's hold wakes those alone, found by key. Nobody is missed: whoever
+read the hold before it was lifted has committed its mark before we have the shard's lock, and whom
+a mark may concern is told by rows that were committed no later. A person who was merged may bind
+others, whom no key names: then, as with wider holds, everybody whom the tenant's holds keep back is
+looked at. A person with an identity left was not merged: intake points them all at the survivor
+before any shard is told.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from shared.events.hold import Hold
 from shared.http.auth import PLATFORM_TENANT
 from shared.postgres.connection import Connection
 
+WAKE_NAMED = """
+WITH person AS (
+    SELECT $3::uuid AS debtor_id WHERE $3 IS NOT NULL
+    UNION SELECT debtor_id FROM debt WHERE debt_id = $4::uuid
+    UNION SELECT debtor_id FROM debt_reference WHERE debt_id = $4
+), debtors AS (
+    UPDATE debtor AS d SET wake_at = least(d.wake_at, $2), held = false
+    FROM person p
+    WHERE d.debtor_id = p.debtor_id AND d.shard = $1 AND d.held AND d.tenant_id = $5
+    RETURNING 1
+)
+SELECT count(*) FROM debtors
+"""
 PAGE_MAX = 2_000  # debtors and contacts woken by one transaction: some 30 ms under the lock
 
 
 async def ask(conn: Connection, hold: Hold) -> None:
-    """Ask every shard to wake what holds of this hold's tenant keep back."""
+    """Ask every shard to wake whom this hold, placed or lifted, concerns."""
     await conn.execute(
         """
         INSERT INTO lift (shard, hold_id, tenant_id)
@@ -28,16 +50,83 @@ async def ask(conn: Connection, hold: Hold) -> None:
 
 
 async def wake_page(conn: Connection, *, partition: int, now: datetime) -> int:
-    """Wake one page for the shard's oldest lift; forget the lift when nobody is left to wake.
+    """Wake one page for the shard's oldest change; forget it with the last page.
 
     Whoever is still held by something else is judged anew and waits again.
     """
     row = await conn.fetchrow(
-        "SELECT hold_id, tenant_id FROM lift WHERE shard = $1 ORDER BY hold_id LIMIT 1", partition
+        """
+        SELECT l.hold_id, l.tenant_id, h.scope, h.subject, h.state = 'active' AS stops
+        FROM lift l JOIN hold h USING (hold_id)
+        WHERE l.shard = $1 ORDER BY l.hold_id LIMIT 1
+        """,
+        partition,
     )
     if row is None:
         return 0
-    everybody = row["tenant_id"] == PLATFORM_TENANT
+    if row["stops"]:
+        woken = await _wake_stopped(conn, partition, now, row["hold_id"])
+    elif await _is_narrow(conn, row["scope"], row["subject"]):
+        woken = await _wake_named(conn, partition, now, row["subject"])
+    else:
+        woken = await _wake_held(conn, partition, now, row["tenant_id"])
+    if woken < PAGE_MAX:  # not when none is left: who is held by something else is found for ever
+        await conn.execute(
+            "DELETE FROM lift WHERE shard = $1 AND hold_id = $2", partition, row["hold_id"]
+        )
+    return woken
+
+
+async def count(conn: Connection) -> int:
+    """How many changes some shard has not taken up whole."""
+    found: int = await conn.fetchval("SELECT count(*) FROM lift")
+    return found
+
+
+async def _is_narrow(conn: Connection, scope: str, subject: str) -> bool:
+    """Say whether whom a hold may keep back is found by its subject alone."""
+    named = _named_by(subject)
+    if named is None or scope not in {"debtor", "debt"}:
+        return False
+    if scope == "debt":
+        return True
+    _, tenant_id, _ = subject.split(":", 2)
+    unmerged: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM identity WHERE debtor_id = $1 AND tenant_id = $2)",
+        named,
+        tenant_id,
+    )
+    return unmerged
+
+
+def _named_by(subject: str) -> UUID | None:
+    try:
+        return UUID(subject.split(":", 2)[-1])
+    except ValueError:
+        return None
+
+
+async def _wake_named(conn: Connection, partition: int, now: datetime, subject: str) -> int:
+    """Wake the one debtor, or the debtor of the one debt.
+
+    Contacts need not be looked for: such a hold cancels what is planned, and only a wider one
+    (`policy.silence`) lets it wait.
+    """
+    scope, tenant_id, _ = subject.split(":", 2)
+    named = _named_by(subject)
+    woken: int = await conn.fetchval(
+        WAKE_NAMED,
+        partition,
+        now,
+        named if scope == "debtor" else None,
+        named if scope == "debt" else None,
+        tenant_id,
+    )
+    return woken
+
+
+async def _wake_held(conn: Connection, partition: int, now: datetime, tenant_id: str) -> int:
+    """Wake whom holds of this tenant keep back, one page."""
     woken: int = await conn.fetchval(
         """
         WITH waiting AS (
@@ -57,18 +146,46 @@ async def wake_page(conn: Connection, *, partition: int, now: datetime) -> int:
         """,
         partition,
         now,
-        everybody,
-        row["tenant_id"],
+        tenant_id == PLATFORM_TENANT,
+        tenant_id,
         PAGE_MAX,
     )
-    if not woken:
-        await conn.execute(
-            "DELETE FROM lift WHERE shard = $1 AND hold_id = $2", partition, row["hold_id"]
-        )
     return woken
 
 
-async def count(conn: Connection) -> int:
-    """How many lifts some shard has not taken up whole."""
-    found: int = await conn.fetchval("SELECT count(*) FROM lift")
-    return found
+async def _wake_stopped(conn: Connection, partition: int, now: datetime, hold_id: UUID) -> int:
+    """Wake debtors of whom people have a step that this hold stops, one page.
+
+    Deciding on them closes those hand-offs, so that the next page finds others.
+    """
+    woken: int = await conn.fetchval(
+        """
+        WITH stopped AS (
+            SELECT DISTINCT d.debtor_id
+            FROM hold h
+            JOIN work_item w ON w.kind = 'handoff' AND w.state <> 'closed'
+                AND (h.scope = 'everything' OR w.tenant_id = h.tenant_id)
+            JOIN debt b ON b.debt_id = w.debt_id
+            JOIN debtor d ON d.debtor_id = b.debtor_id AND d.shard = $1
+                AND (d.wake_at IS NULL OR d.wake_at > $2)
+            WHERE h.hold_id = $3 AND (h.until IS NULL OR h.until > $2)
+              AND h.subject IN (
+                'everything', 'tenant:' || w.tenant_id,
+                'portfolio:' || w.tenant_id || ':' || b.portfolio_id,
+                'channel:' || w.tenant_id || ':handoff',
+                'debtor:' || w.tenant_id || ':' || w.debtor_id,
+                'debtor:' || w.tenant_id || ':' || b.debtor_id,
+                'debt:' || w.tenant_id || ':' || w.debt_id)
+            LIMIT $4
+        ), debtors AS (
+            UPDATE debtor AS d SET wake_at = $2
+            FROM stopped s WHERE d.debtor_id = s.debtor_id RETURNING 1
+        )
+        SELECT count(*) FROM debtors
+        """,
+        partition,
+        now,
+        hold_id,
+        PAGE_MAX,
+    )
+    return woken

@@ -1,8 +1,9 @@
 """Work items: opened by intake and planner, claimed and closed by people.
 
 In: items inside the caller's transaction. Out: rows, and one `work_item.opened` / `.closed` fact
-on contact.events.v1 for each item that really changed. An item's id is derived from its cause, so
-the same cause found again opens nothing.
+on contact.events.v1 for each item that really changed; of a hand-off that ends also
+`handoff.closed` on its own topic. An item's id is derived from its cause, so the same cause found
+again opens nothing.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from uuid import UUID
 
 import msgspec
 
+from services.scheduler.policy.drafts import HAND_OFF, WITHDRAWN, WorkItemEnd
 from shared.events.contact import Reason, WorkItemFact
 from shared.events.envelope import Envelope, encode
+from shared.events.handoff import HANDOFF_CLOSED, HandoffClosed
 from shared.events.identities import fact_id
-from shared.events.topics import CONTACT_EVENTS
+from shared.events.topics import CONTACT_EVENTS, CONTACT_TASKS_HANDOFF
 from shared.postgres import outbox
 from shared.postgres.connection import Connection, Row
 
@@ -58,12 +61,11 @@ class WorkItem(NewWorkItem, frozen=True, kw_only=True):
 _COLUMNS = """work_item_id, tenant_id, kind, state, debtor_id, debt_id, contact_id, event_id,
     episode, step_key, reasons, opened_at, deadline, claimed_by, claimed_at, decision, note,
     closed_by, closed_at"""
+_RETURNED = ", ".join(f"w.{name.strip()}" for name in _COLUMNS.split(","))
 
 
-async def open_new(
-    conn: Connection, items: Sequence[NewWorkItem], machine: datetime
-) -> list[tuple[str, Envelope]]:
-    """Open items that are not there yet; return their facts for the caller's outbox."""
+async def open_new(conn: Connection, items: Sequence[NewWorkItem]) -> list[NewWorkItem]:
+    """Open items that are not there yet and return those; the caller states each (`opened`)."""
     if not items:
         return []
     rows = await conn.fetch(
@@ -95,12 +97,13 @@ async def open_new(
         [i.episode for i in items],
         [i.step_key for i in items],
     )
-    opened = {row["work_item_id"] for row in rows}
-    distinct = {i.work_item_id: i for i in items if i.work_item_id in opened}
-    return [
-        (CONTACT_EVENTS.name, _fact("work_item.opened.v1", i, i.opened_at, machine))
-        for i in distinct.values()
-    ]
+    new = {row["work_item_id"] for row in rows}
+    return list({i.work_item_id: i for i in items if i.work_item_id in new}.values())
+
+
+def opened(item: NewWorkItem, machine: datetime) -> tuple[str, Envelope]:
+    """Return the fact that an item was opened, for the caller's outbox."""
+    return CONTACT_EVENTS.name, _fact("work_item.opened.v1", item, item.opened_at, machine)
 
 
 async def claim(
@@ -173,6 +176,31 @@ async def close_for_debts(
     return len(rows)
 
 
+async def close_found(
+    conn: Connection, endings: Sequence[WorkItemEnd], *, actor: str
+) -> list[tuple[str, Envelope]]:
+    """Close items that are still open or claimed; return their facts for the caller's outbox.
+
+    The rule of an ending becomes the item's note. What a person closed first stays as it is.
+    """
+    if not endings:
+        return []
+    rows = await conn.fetch(
+        f"""
+        UPDATE work_item AS w SET state = 'closed', decision = u.decision, note = u.rule,
+               closed_by = $4, closed_at = platform.law_now()
+        FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(id, decision, rule)
+        WHERE w.work_item_id = u.id AND w.state <> 'closed'
+        RETURNING {_RETURNED}, platform.machine_now() AS machine_at
+        """,  # noqa: S608 - a constant column list
+        [each.work_item_id for each in endings],
+        [each.decision for each in endings],
+        [each.rule for each in endings],
+        actor,
+    )
+    return [fact for row in rows for fact in _closing(_item(row), row["machine_at"])]
+
+
 async def find(conn: Connection, *, tenant_id: str, work_item_id: UUID) -> WorkItem | None:
     """One item of this tenant."""
     row = await conn.fetchrow(
@@ -202,11 +230,29 @@ async def page(
 
 
 async def _state_closed(conn: Connection, items: Sequence[WorkItem], machine_at: datetime) -> None:
-    facts = [
-        _fact("work_item.closed.v1", item, item.closed_at or item.opened_at, machine_at)
-        for item in items
-    ]
-    await outbox.append(conn, [(CONTACT_EVENTS.name, fact) for fact in facts])
+    await outbox.append(conn, [fact for item in items for fact in _closing(item, machine_at)])
+
+
+def _closing(item: WorkItem, machine_at: datetime) -> list[tuple[str, Envelope]]:
+    """Return what is said when an item closes; of a hand-off outside systems are told, too."""
+    at = item.closed_at or item.opened_at
+    facts = [(CONTACT_EVENTS.name, _fact("work_item.closed.v1", item, at, machine_at))]
+    if item.kind == HAND_OFF and item.debtor_id is not None and item.debt_id is not None:
+        data = HandoffClosed(
+            work_item_id=item.work_item_id,
+            debtor_id=item.debtor_id,
+            tenant_id=item.tenant_id,
+            debt_id=item.debt_id,
+            outcome=item.decision or "",
+            at=at,
+            machine_at=machine_at,
+            reason=item.note if item.decision == WITHDRAWN else None,  # people's notes stay here
+            episode=item.episode,
+            step_key=item.step_key,
+        )
+        closed = _envelope(HANDOFF_CLOSED, item, at, data)
+        facts.append((CONTACT_TASKS_HANDOFF.name, closed))
+    return facts
 
 
 def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> Envelope:
@@ -224,6 +270,10 @@ def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> E
         episode=item.episode,
         step_key=item.step_key,
     )
+    return _envelope(kind, item, at, data)
+
+
+def _envelope(kind: str, item: NewWorkItem, at: datetime, data: msgspec.Struct) -> Envelope:
     return Envelope(
         id=fact_id(item.work_item_id, kind),
         type=kind,
@@ -232,6 +282,7 @@ def _fact(kind: str, item: NewWorkItem, at: datetime, machine_at: datetime) -> E
         key=str(item.debtor_id or item.debt_id or item.work_item_id),
         tenant_id=item.tenant_id,
         data=encode(data),
+        expires_at=item.deadline if kind == HANDOFF_CLOSED else None,
     )
 
 

@@ -47,7 +47,7 @@ WHERE tenant_id = $1 AND alias_digest = ANY ($2::text[])
 """
 
 STANDINGS = """
-SELECT q.position, k.heard_at, k.written_at, k.begun_at, platform.law_now() AS law
+SELECT q.position, k.heard_at, k.begun_at, platform.law_now() AS law
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY
     AS q (tenant_id, number_id, address_digest, position)
 LEFT JOIN acquaintance k ON k.tenant_id = q.tenant_id AND k.number_id = q.number_id
@@ -60,17 +60,14 @@ WHERE tenant_id = $1 AND business_id = $2
     AND begun_at > platform.law_now() - interval '24 hours'
 """
 
-WRITE = """
-INSERT INTO acquaintance AS known
-    (tenant_id, number_id, address_digest, business_id, written_at, begun_at)
-SELECT tenant_id, number_id, address_digest, business_id, platform.law_now(),
-    CASE WHEN begins THEN platform.law_now() END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
-    AS w (tenant_id, number_id, address_digest, business_id, begins)
+BEGIN = """
+INSERT INTO acquaintance AS known (tenant_id, number_id, address_digest, business_id, begun_at)
+SELECT tenant_id, number_id, address_digest, business_id, platform.law_now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS w (tenant_id, number_id, address_digest, business_id)
 ORDER BY 1, 2, 3
 ON CONFLICT (tenant_id, number_id, address_digest)
-DO UPDATE SET written_at = excluded.written_at, business_id = excluded.business_id,
-    begun_at = coalesce(excluded.begun_at, known.begun_at)
+DO UPDATE SET business_id = excluded.business_id, begun_at = excluded.begun_at
 """
 
 # Nothing here says anything after a day; an alias is kept while receipts are.
@@ -98,17 +95,15 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is remembered of a place, and law time as it was read."""
 
     heard_at: datetime | None
-    written_at: datetime | None
     begun_at: datetime | None
     law: datetime
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A message goes to this place now; `begins` says that it begins a conversation of ours."""
+class Begun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message that goes to this place now begins a conversation of ours."""
 
     place: Place
     business_id: str
-    begins: bool
 
 
 async def hear(conn: Connection, heard: Sequence[tuple[Place, datetime | None]]) -> None:
@@ -156,15 +151,14 @@ async def begun(conn: Connection, tenant_id: str, business_id: str) -> int:
     return 0 if row is None else int(row["count"])
 
 
-async def write(conn: Connection, written: Sequence[Written]) -> None:
-    """Note that messages go out now."""
+async def begin(conn: Connection, begun: Sequence[Begun]) -> None:
+    """Note that conversations begin now."""
     await conn.execute(
-        WRITE,
-        [each.place.tenant_id for each in written],
-        [each.place.number_id for each in written],
-        [each.place.address_digest for each in written],
-        [each.business_id for each in written],
-        [each.begins for each in written],
+        BEGIN,
+        [each.place.tenant_id for each in begun],
+        [each.place.number_id for each in begun],
+        [each.place.address_digest for each in begun],
+        [each.business_id for each in begun],
     )
 
 
@@ -177,7 +171,6 @@ async def tidy(conn: Connection) -> None:
 def _remembered(row: Row) -> Remembered:
     return Remembered(
         heard_at=row["heard_at"],
-        written_at=row["written_at"],
         begun_at=row["begun_at"],
         law=row["law"],
     )

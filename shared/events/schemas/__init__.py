@@ -16,6 +16,7 @@ import msgspec
 from shared.events.configuration import CONFIG_CHANGED, CONFIG_KINDS, ConfigEntry
 from shared.events.contact import CONTACT_FACT_TYPES, TASK_TYPES
 from shared.events.debt import DEBT_EVENT_TYPES
+from shared.events.handoff import HANDOFF_TYPES
 from shared.events.hold import HOLD_TYPES
 
 FOLDER = Path(__file__).parent
@@ -30,6 +31,7 @@ def event_types() -> dict[str, type[msgspec.Struct]]:
         **DEBT_EVENT_TYPES,
         **CONTACT_FACT_TYPES,
         **TASK_TYPES,
+        **HANDOFF_TYPES,
         **HOLD_TYPES,
         CONFIG_CHANGED: ConfigEntry,
         **{f"config.{kind}.v1": body for kind, body in CONFIG_KINDS.items()},

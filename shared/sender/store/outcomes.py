@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from shared.postgres import Connection
+from shared.sender.attempts import Attempt, pack
 
 RECORD = """
 WITH clock AS MATERIALIZED (
@@ -39,6 +40,13 @@ ON CONFLICT DO NOTHING
 EVIDENCE_CAME = """
 DELETE FROM unknown_attempt u USING unnest($1::uuid[], $2::smallint[]) AS o (contact_id, n)
 WHERE u.contact_id = o.contact_id AND u.n = o.n
+"""
+
+KEEP_FRAMES = """
+UPDATE attempt a SET frame = o.frame
+FROM unnest($1::uuid[], $2::smallint[], $3::date[], $4::bytea[])
+    AS o (contact_id, n, ends_on, frame)
+WHERE a.contact_id = o.contact_id AND a.n = o.n AND a.ends_on = o.ends_on
 """
 
 RETRY_LATER = """
@@ -135,6 +143,19 @@ async def evidence_came(conn: Connection, keys: Sequence[tuple[UUID, int]]) -> N
     """Forget unknown attempts that are known now."""
     if keys:
         await conn.execute(EVIDENCE_CAME, [key[0] for key in keys], [key[1] for key in keys])
+
+
+async def keep_frames(conn: Connection, told: Sequence[Attempt]) -> None:
+    """Write the frames of these attempts anew: what comes back for them goes on in their trace."""
+    if told:
+        ordered = sorted(told, key=lambda each: each.contact_id.bytes)
+        await conn.execute(
+            KEEP_FRAMES,
+            [each.contact_id for each in ordered],
+            [each.n for each in ordered],
+            [each.ends_on for each in ordered],
+            [pack(each.frame) for each in ordered],
+        )
 
 
 async def retry_later(conn: Connection, rows: Sequence[RetryRow], owner: UUID) -> None:

@@ -30,15 +30,6 @@ ON CONFLICT DO NOTHING
 RETURNING receipt_id
 """
 
-WAITING = """
-SELECT receipt_id, received_on, received_at, tenant_id, account_id, provider, contact_id, n,
-    ends_on, body, state
-FROM receipt
-WHERE state IN ('new', 'unmatched')
-    AND received_at < CASE state WHEN 'unmatched' THEN $1::timestamptz ELSE $2::timestamptz END
-ORDER BY received_at LIMIT $3
-"""
-
 MARK = """
 UPDATE receipt r SET state = m.state
 FROM unnest($1::uuid[], $2::date[], $3::text[]) AS m (receipt_id, received_on, state)
@@ -168,33 +159,6 @@ async def store(conn: Connection, receipts: Sequence[RawReceipt]) -> set[UUID]:
         [each.body for each in receipts],
     )
     return {row["receipt_id"] for row in rows}
-
-
-async def waiting(
-    conn: Connection, *, unmatched_before: datetime, left_before: datetime, limit: int
-) -> list[tuple[RawReceipt, str]]:
-    """Return stored webhooks that nobody has finished with (and their state), oldest first.
-
-    Unmatched ones received before one instant, those that a process left behind before another.
-    """
-    return [
-        (
-            RawReceipt(
-                receipt_id=row["receipt_id"],
-                received_on=row["received_on"],
-                received_at=row["received_at"],
-                tenant_id=row["tenant_id"],
-                account_id=row["account_id"],
-                provider=row["provider"],
-                contact_id=row["contact_id"],
-                n=row["n"],
-                ends_on=row["ends_on"],
-                body=row["body"],
-            ),
-            row["state"],
-        )
-        for row in await conn.fetch(WAITING, unmatched_before, left_before, limit)
-    ]
 
 
 async def mark(conn: Connection, marks: Sequence[tuple[UUID, date, str]]) -> None:

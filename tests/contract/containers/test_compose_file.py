@@ -17,6 +17,7 @@ from tests.support.tree import ROOT, services
 
 Json = dict[str, Any]
 OWN_IMAGE = "regua:"
+README = (ROOT / "README.md").read_text()
 OURS_ALONE = {"HTTP_HOST"}  # set by the image
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+(\.\d+)+(-[a-z0-9]+)?")
 SERVERS_KEEP_ROOT = {"kafka": "writes its configuration beside the program"}
@@ -60,6 +61,38 @@ def test_the_sandbox_runs_only_when_it_is_asked_for(containers: dict[str, Json])
     assert set(with_it) - set(by_default) == {"sandbox"}
     assert set(containers) - set(with_it) == {"sample"}
     assert {each["environment"]["MODE"] for each in ours(by_default).values()} == {"production"}
+
+
+def test_the_sandbox_never_meets_the_data_of_production() -> None:
+    trying, real = compose.resolved(None, *compose.SANDBOX), compose.resolved(None)
+    assert not {each["name"] for each in trying["volumes"].values()} & {
+        each["name"] for each in real["volumes"].values()
+    }
+
+
+def test_the_readme_says_how_much_memory_it_may_take() -> None:
+    running = [each for each in compose.resolved(None)["services"].values() if restarts(each)]
+    limits = [int(each["deploy"]["resources"]["limits"]["memory"]) for each in running]
+    assert f"add up to {sum(limits) / 2**30:g} GB of memory" in " ".join(README.split())
+
+
+def test_what_serves_comes_back_after_a_reboot_and_what_runs_once_does_not(
+    containers: dict[str, Json],
+) -> None:
+    waited_for = {
+        name
+        for each in containers.values()
+        for name, how in (each.get("depends_on") or {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    once = {name for name, each in containers.items() if not restarts(each)}
+    # `up --wait` waits for the end of those that somebody waits for, and for ever for others.
+    assert once == waited_for | {"sample"}
+    assert {containers[name]["restart"] for name in set(containers) - once} == {"unless-stopped"}
+
+
+def restarts(container: Json) -> bool:
+    return bool(container["restart"] != "no")
 
 
 def test_every_service_has_a_container_and_a_migration(containers: dict[str, Json]) -> None:
@@ -149,7 +182,7 @@ def test_secrets_come_as_files_that_are_mounted(containers: dict[str, Json]) -> 
         named = {
             value
             for variable, value in (each.get("environment") or {}).items()
-            if variable.endswith((FILE_SUFFIX, "__FILE"))
+            if value and variable.endswith((FILE_SUFFIX, "__FILE"))
         }
         assert named <= mounted, name
         used = named | (
@@ -169,6 +202,18 @@ def test_senders_read_the_files_of_their_providers(containers: dict[str, Json]) 
         assert folder["read_only"]
         grant = containers[service]["environment"]["PROVIDER_SECRETS"]
         assert grant == f"file:{folder['target']}/{{tenant}}/*"
+
+
+def test_a_certificate_for_mail_comes_by_a_folder_that_no_account_may_name(
+    containers: dict[str, Json],
+) -> None:
+    sender = containers["email-sender"]
+    (folder,) = [each for each in sender["volumes"] if Path(each["source"]).name == "mail_tls"]
+    assert folder["read_only"]
+    environment = sender["environment"]
+    assert not environment["PROVIDER_SECRETS"].startswith(f"file:{folder['target']}")
+    given = {name for name in environment if name.startswith("MAIL_TLS_")}
+    assert {"MAIL_TLS_CERTIFICATE_FILE", "MAIL_TLS_KEY_FILE", "MAIL_TLS_REQUIRED"} == given
 
 
 def test_an_orderly_stop_is_never_cut_short(containers: dict[str, Json]) -> None:

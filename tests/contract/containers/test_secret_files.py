@@ -37,7 +37,7 @@ def test_the_folder_is_its_owner_s_alone(folder: Path) -> None:
 def test_a_container_s_user_can_read_each_file(folder: Path) -> None:
     mounted = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".env"]
     assert {mode_of(path) for path in mounted} == {0o444}
-    assert mode_of(folder / "providers") == 0o755
+    assert {mode_of(folder / each) for each in ("providers", "mail_tls")} == {0o755}
     assert mode_of(folder / "sandbox.env") == 0o600  # read by Compose itself, as the operator
 
 

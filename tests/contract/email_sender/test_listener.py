@@ -1,6 +1,9 @@
 """The sender's own listener at the wire: whom it answers what, and what it hands on."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +12,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from services.email_sender import listener
 from services.email_sender.listener import MailDoor
 from services.email_sender.settings import EmailSenderSettings
 from shared.directory import Directory
@@ -177,6 +181,46 @@ async def test_long_mails_are_cut_and_huge_ones_refused(door: Door) -> None:
     assert await door.mail(address, content=attached) == 250
     assert len(door.taken[0][1].body) < 300_000
     assert await door.mail(address, content=BODY + ("x" * 998 + "\r\n") * 11_000) == 552
+
+
+async def test_an_address_with_a_line_end_in_it_is_nobodys(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    hostile = f'RCPT TO:<"x\rDelivered-To: r-{door.reference()}"@{DOMAIN}>'
+    writer.write(f"EHLO x\r\nMAIL FROM:<a@b.example>\r\n{hostile}\r\nQUIT\r\n".encode())
+    answers = await asyncio.wait_for(reader.read(), WAIT_SECONDS_MAX)
+    writer.close()
+    assert answers.splitlines()[-2][:1] == b"5"
+
+
+async def test_a_fault_of_ours_loses_no_mail(door: Door) -> None:
+    """It comes again; and the answer tells nothing of what the fault was about."""
+    door.failure = RuntimeError("ana@example.com")
+    address = f"r-{door.reference()}@{DOMAIN}"
+    async with door.client() as client:
+        with pytest.raises(aiosmtplib.SMTPDataError) as caught:
+            await client.sendmail("ana@example.com", [address], BODY)
+    assert caught.value.code == 451
+    assert "ana" not in caught.value.message
+
+
+async def test_a_flood_of_almost_references_costs_little(door: Door) -> None:
+    """Anybody may write to an account's address: looking for references must not take seconds."""
+    flood = BODY + ("0" * 998 + "\r\n") * 8_000
+    began = time.process_time()
+    assert await door.mail(SENDER, content=flood) == 550
+    assert time.process_time() - began < 2.0
+
+
+async def test_a_connection_lasts_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "CONNECTION_SECONDS_MAX", 0.2)
+    door = Door()
+    await door.listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    with suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), WAIT_SECONDS_MAX)
+    await until(lambda: not door.listener.connections)
+    writer.close()
+    await door.listener.stop()
 
 
 async def test_too_many_connections_are_turned_away() -> None:

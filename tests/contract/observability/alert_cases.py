@@ -32,7 +32,11 @@ LAG = 'regua_kafka_lag_records{job="sms_sender", topic="contact.tasks.sms.v1"}'
 FETCHED = 'regua_kafka_fetched_records_total{job="sms_sender", topic="contact.tasks.sms.v1"}'
 HOLDS_AGE = 'regua_sender_holds_age_seconds{job="sms_sender"}'
 WEBHOOKS = 'regua_sender_webhooks_total{{job="sms_sender", result="{}"}}'
+CERTIFICATE = (
+    'regua_sender_mail_certificate_expires_timestamp_seconds{{job="email_sender", instance="{}"}}'
+)
 UNKNOWN = 'regua_sender_unknown_attempts{{job="sms_sender", age="{}"}}'
+HANDED = 'regua_work_items_open{{job="scheduler", kind="handoff", age="{}"}}'
 DEAD = 'regua_dead_letters_total{job="sms_sender", topic="contact.tasks.sms.v1"}'
 PUSH_BACKS = 'regua_sender_push_backs_total{job="sms_sender", provider="twilio", slows="account"}'
 
@@ -46,6 +50,12 @@ CASES: dict[str, Case] = {
         {'regua_sender_contradictions_total{job="sms_sender"}': "0x15 1x10"},
         {'regua_sender_contradictions_total{job="sms_sender"}': "2x30"},
         SMS,
+    ),
+    "ReguaHandOffsLate": Case(
+        {HANDED.format("over_7d"): "2x90"},
+        {HANDED.format("1d_to_7d"): "2x90", HANDED.format("over_7d"): "0x90"},
+        {"job": "scheduler"},
+        at=80,
     ),
     "ReguaHoldsFeedStale": Case({HOLDS_AGE: "0x15 9x10"}, {HOLDS_AGE: "1x18 9 1x10"}, SMS),
     "ReguaHoldsNotPublished": Case(
@@ -124,6 +134,11 @@ CASES: dict[str, Case] = {
             WEBHOOK.format("+Inf"): "0+100x30",
         },
         SMS,
+    ),
+    "ReguaMailCertificateExpires": Case(
+        {CERTIFICATE.format("a"): "604800x30", CERTIFICATE.format("b"): "9e9x30"},
+        {CERTIFICATE.format("a"): "610000x30", CERTIFICATE.format("b"): "0x30"},
+        {"job": "email_sender"},
     ),
     "ReguaWebhooksForged": Case(
         {WEBHOOKS.format("forged"): "0+10x30"}, {WEBHOOKS.format("forged"): "0+1x30"}, SMS

@@ -9,32 +9,14 @@ from services.email_sender.providers.ses.answers import KIND_OF_CODE
 from services.email_sender.providers.ses.events import BOUNCES
 from shared.events.configuration import SenderAccount
 from tests.contract.providers.entry import NOWHERE, Entry
+from tests.support.ses_account import KEY_ID, SECRET, TOPIC, configured, registration
 
-KEY_ID = "AKIDEXAMPLE0000SES01"
-SECRET = "ses-secret/access+key-6671"
-REGION = "sa-east-1"
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:contract-events"
-OTHER_TOPIC = f"arn:aws:sns:{REGION}:123456789012:another"
-SENDER = "cobranca@example.com"
-CONFIGURATION_SET = "reminders"
+OTHER_TOPIC = f"{TOPIC}-of-another"
 
 
 def settings(url: str, _: Mapping[str, Any]) -> SenderAccount:
     """Return the account as configured."""
-    return SenderAccount(
-        channel="email",
-        provider="ses",
-        sender=SENDER,
-        rate_per_second=10.0,
-        credentials={},
-        base_url=url,
-        options={
-            "region": REGION,
-            "topic_arn": TOPIC,
-            "configuration_set": CONFIGURATION_SET,
-            "bounce_domain": "returns.example.com",
-        },
-    )
+    return configured(url)
 
 
 def message(to: str, text: str) -> Email:
@@ -53,16 +35,9 @@ SES = Entry(
     name="ses",
     channel=EMAIL,
     credentials={"access_key_id": KEY_ID, "secret_access_key": SECRET},
-    registration=lambda url: {
-        "access_key_id": KEY_ID,
-        "secret_access_key": SECRET,
-        "region": REGION,
-        "identities": ["example.com"],
-        "configuration_sets": [CONFIGURATION_SET],
-        "topic_arn": TOPIC,
-        "signature_version": "2",
-        "subscriptions": [{"endpoint": url, "confirmed": True}],
-    },
+    registration=lambda url: registration(
+        signature_version="2", subscriptions=[{"endpoint": url, "confirmed": True}]
+    ),
     settings=settings,
     unreachable=lambda: settings(NOWHERE, {}),
     message=message,

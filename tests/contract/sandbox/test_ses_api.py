@@ -6,17 +6,14 @@ from contextlib import closing
 from email.message import EmailMessage
 from typing import Any
 
-import botocore.session
 import httpx
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from services.email_sender.providers.ses.signing import signed_headers
 from tests.support.sandbox import Sandbox
+from tests.support.ses_account import KEY_ID, REGION, SECRET, amazons_client, registration
 
-KEY_ID, SECRET, REGION = "AKIDEXAMPLE0000SES02", "secret/of+the-api", "us-east-1"
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:api"
 SENDER = "Loja <no-reply@example.com>"
 DEBTOR = "joana@example.net"
 PATH = "/v2/email/outbound-emails"
@@ -34,16 +31,7 @@ def registered(running: Sandbox) -> Callable[..., None]:
     """Return a function that registers the account, with changes."""
 
     def register(**changes: Any) -> None:
-        account: dict[str, Any] = {
-            "provider": "ses",
-            "access_key_id": KEY_ID,
-            "secret_access_key": SECRET,
-            "region": REGION,
-            "identities": ["example.com"],
-            "configuration_sets": ["reminders"],
-            "topic_arn": TOPIC,
-        }
-        running.control("POST", "/sandbox/accounts", account | changes)
+        running.control("POST", "/sandbox/accounts", registration(**changes))
 
     register()
     return register
@@ -51,7 +39,7 @@ def registered(running: Sandbox) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def made(running: Sandbox) -> Iterator[Any]:
-    with closing(a_client(running)) as client:
+    with closing(amazons_client(running.url)) as client:
         yield client
 
 
@@ -60,19 +48,6 @@ def client(made: Any, registered: Callable[..., None]) -> Any:
     """Amazon's client, and the account as it is without changes."""
     del registered
     return made
-
-
-def a_client(sandbox: Sandbox, *, secret: str = SECRET, region: str = REGION, **keys: Any) -> Any:
-    session = botocore.session.Session()
-    return session.create_client(
-        "sesv2",
-        region_name=region,
-        endpoint_url=sandbox.url,
-        aws_access_key_id=keys.pop("key_id", KEY_ID),
-        aws_secret_access_key=secret,
-        config=Config(retries={"max_attempts": 0}),
-        **keys,
-    )
 
 
 def raw(sender: str = SENDER, to: str = DEBTOR) -> bytes:
@@ -194,16 +169,19 @@ def test_who_cannot_sign_is_refused(
     running: Sandbox, registered: Callable[..., None], keys: dict[str, Any], code: str
 ) -> None:
     del registered
-    with closing(a_client(running, **keys)) as client, pytest.raises(ClientError) as caught:
+    with (
+        closing(amazons_client(running.url, **keys)) as client,
+        pytest.raises(ClientError) as caught,
+    ):
         client.send_email(**request())
     assert caught.value.response["Error"]["Code"] == code
 
 
 def test_temporary_keys_need_their_token(running: Sandbox, registered: Callable[..., None]) -> None:
     registered(session_token="temporary")
-    with closing(a_client(running, aws_session_token="temporary")) as client:
+    with closing(amazons_client(running.url, aws_session_token="temporary")) as client:
         assert client.send_email(**request())["MessageId"]
-    with closing(a_client(running)) as client, pytest.raises(ClientError):
+    with closing(amazons_client(running.url)) as client, pytest.raises(ClientError):
         client.send_email(**request())
 
 

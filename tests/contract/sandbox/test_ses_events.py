@@ -5,11 +5,9 @@ from contextlib import closing
 from itertools import count
 from typing import Any
 
-import botocore.session
 import httpx
 import msgspec
 import pytest
-from botocore.config import Config
 from cryptography import x509
 from sns_message_validator import SNSMessageValidator
 
@@ -18,9 +16,8 @@ from shared.events.states import ContactState
 from shared.sender.errors import ErrorKind
 from shared.sender.provider import InboundReply, StatusReceipt
 from tests.support.sandbox import Receiver, Sandbox, eventually
+from tests.support.ses_account import KEY_ID, TOPIC, amazons_client, registration
 
-KEY_ID, SECRET, REGION = "AKIDEXAMPLE0000SES03", "secret", "us-east-1"
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:events"
 PLACE = "/webhooks/ses/acme/main"
 
 _numbers = count(1)
@@ -41,32 +38,16 @@ def running(receiver: Receiver) -> Iterator[Sandbox]:
 
 
 def register(sandbox: Sandbox, receiver: Receiver, *, confirmed: bool, **changes: Any) -> Any:
-    account: dict[str, Any] = {
-        "provider": "ses",
-        "access_key_id": KEY_ID,
-        "secret_access_key": SECRET,
-        "region": REGION,
-        "identities": ["example.com"],
-        "configuration_sets": ["reminders"],
-        "topic_arn": TOPIC,
-        "origin": sandbox.url,
-        "subscriptions": [{"endpoint": receiver.url + PLACE, "confirmed": confirmed}],
-    }
+    account = registration(
+        origin=sandbox.url,
+        subscriptions=[{"endpoint": receiver.url + PLACE, "confirmed": confirmed}],
+    )
     return sandbox.control("POST", "/sandbox/accounts", account | changes)
 
 
 @pytest.fixture(scope="module")
 def client(running: Sandbox) -> Iterator[Any]:
-    session = botocore.session.Session()
-    made = session.create_client(
-        "sesv2",
-        region_name=REGION,
-        endpoint_url=running.url,
-        aws_access_key_id=KEY_ID,
-        aws_secret_access_key=SECRET,
-        config=Config(retries={"max_attempts": 0}),
-    )
-    with closing(made):
+    with closing(amazons_client(running.url)) as made:
         yield made
 
 

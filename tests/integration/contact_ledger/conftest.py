@@ -1,4 +1,4 @@
-"""A migrated ledger database, and a pool in it as the service opens it."""
+"""A migrated ledger database, a pool in it as the service opens it, and topics to read from."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,10 @@ from deploy.local.databases import Database
 from services.contact_ledger.store import feed
 from shared.http.client import open_client
 from shared.http.server import HttpServer
+from shared.kafka import admin
+from shared.kafka.producer import Producer
 from shared.postgres import Pool, migrate, open_pool
+from tests.support.ledger_bus import PARTITIONS, Bus
 from tests.support.ledger_http import Ledger
 
 
@@ -40,3 +43,15 @@ async def ledger(pool: Pool, ledger_url: str) -> AsyncIterator[Ledger]:
     yield made
     await made.client.aclose()
     await server.stop()
+
+
+@pytest.fixture
+async def bus(kafka_bootstrap: str, topic_suffix: str) -> AsyncIterator[Bus]:
+    """Topics of this test's own, and who publishes to them."""
+    await admin.ensure_topics(
+        kafka_bootstrap, partitions=PARTITIONS, replication=1, suffix=topic_suffix
+    )
+    producer = Producer(kafka_bootstrap)
+    await producer.start()
+    yield Bus(kafka_bootstrap, topic_suffix, producer)
+    await producer.stop()

@@ -1,7 +1,6 @@
 """Recording from a real Kafka: once in effect, whatever is redelivered, emptied or unreadable."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 
@@ -17,23 +16,11 @@ from shared.events.hold import CompleteThrough, Hold, subject_of
 from shared.events.topics import dead_letters
 from shared.kafka import admin
 from shared.kafka.ends import LogEnds
-from shared.kafka.producer import Producer
 from shared.kafka.reader import CompactedReader
 from shared.postgres import Pool
 from tests.support.bus import until
 from tests.support.ledger import NOW, TENANT, Debtor, a_writer, an_envelope
-from tests.support.ledger_bus import PARTITIONS, Bus, entries, envelope_of, lives, wait_for_entries
-
-
-@pytest.fixture
-async def bus(kafka_bootstrap: str, topic_suffix: str) -> AsyncIterator[Bus]:
-    await admin.ensure_topics(
-        kafka_bootstrap, partitions=PARTITIONS, replication=1, suffix=topic_suffix
-    )
-    producer = Producer(kafka_bootstrap)
-    await producer.start()
-    yield Bus(kafka_bootstrap, topic_suffix, producer)
-    await producer.stop()
+from tests.support.ledger_bus import Bus, entries, envelope_of, lives, wait_for_entries
 
 
 async def test_everything_published_is_recorded_once(pool: Pool, bus: Bus) -> None:
@@ -139,10 +126,10 @@ async def test_a_flood_of_poison_stops_its_partition_only(pool: Pool, bus: Bus) 
         await wait_for_entries(pool, 25)
         await until(lambda: len(recorder.stopped_partitions) == 1)
     async with pool.acquire() as conn:
-        stored = await offsets.positions(conn)
+        stored = await offsets.recorded(conn)
     (stopped,) = recorder.stopped_partitions
     assert stopped[0] == bus.debts
-    assert stored[stopped] == 0  # nothing of it is lost: it waits
+    assert stored[stopped].next_offset == 0  # nothing of it is lost: it waits
 
 
 async def test_a_former_owner_cannot_commit(pool: Pool) -> None:
@@ -156,7 +143,7 @@ async def test_a_former_owner_cannot_commit(pool: Pool) -> None:
         async with pool.transaction() as conn:
             await offsets.advance(conn, {target: stale})
     async with pool.acquire() as conn:
-        assert await offsets.positions(conn) == {target: 0}
+        assert await offsets.recorded(conn) == {target: ("c", 0)}
 
 
 async def test_the_database_may_be_away_for_a_while(pool: Pool, bus: Bus) -> None:

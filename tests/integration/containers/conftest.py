@@ -21,6 +21,7 @@ from deploy.containers import keys
 from deploy.local import contained, places
 from deploy.local.kafka import brokers
 from tests.support import compose, servers_contained
+from tests.support.certificates import Authority
 from tests.support.compose import Containers
 from tests.support.image import Image, built
 from tests.support.island import Island
@@ -28,6 +29,10 @@ from tests.support.island import Island
 UP_SECONDS_MAX = 300.0  # half a minute on a quiet machine
 KAFKA_SECONDS_MAX = 90.0
 OWN_IMAGE = "regua:"
+MAIL_TLS = {
+    "MAIL_TLS_CERTIFICATE_FILE": "/run/mail_tls/mail.crt",
+    "MAIL_TLS_KEY_FILE": "/run/mail_tls/mail.key",
+}
 WITHOUT = os.environ.get("REGUA_NO_NAMESPACES") == "1"
 POSSIBLE = sys.platform == "linux" and os.geteuid() == 0
 collect_ignore = ["test_compose_stack.py", "test_message.py"] if WITHOUT else []
@@ -71,7 +76,8 @@ def site() -> Iterator[Site]:
     folder = places.run_folder("containers")
     secrets = folder / "secrets"
     keys.write_missing(secrets)
-    config = compose.resolved(secrets, *compose.EVERYTHING)
+    Authority(secrets / "mail_tls").issue("mail", host="email-sender")
+    config = compose.resolved(secrets, *compose.EVERYTHING, **MAIL_TLS)
     island = Island(folder, list(config["services"]))
     image = built(folder)
     images = dict.fromkeys(own_services(config), image)

@@ -83,6 +83,16 @@ def test_a_service_reads_its_own_secrets_and_no_other_s(in_container: InContaine
     assert not others & set(mounted.stdout.split())
 
 
+def test_mail_comes_in_over_tls_where_a_certificate_was_put(in_container: InContainer) -> None:
+    code = (
+        "import smtplib, ssl; context = ssl.create_default_context(cafile='/run/mail_tls/ca.pem'); "
+        "server = smtplib.SMTP('email-sender', 8025, timeout=10); "
+        "print(server.starttls(context=context)[0], server.noop()[0])"
+    )
+    done = in_container("email-sender", code)
+    assert done.stdout.split() == ["220", "250"], done.stderr
+
+
 def test_what_prometheus_is_told_to_scrape_answers(site: Site) -> None:
     jobs = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
     targets = {job["job_name"]: job["static_configs"][0]["targets"][0] for job in jobs}

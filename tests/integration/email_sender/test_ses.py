@@ -16,7 +16,8 @@ from tests.support.bus import until
 from tests.support.contacts import TENANT, now
 from tests.support.sandbox import Sandbox
 from tests.support.sending import PARTITIONS
-from tests.support.ses import ACCOUNT, KEY_ID, SECRET, TOPIC, SesStage, a_mail_task
+from tests.support.ses import ACCOUNT, SesStage, a_mail_task
+from tests.support.ses_account import KEY_ID, SECRET, TOPIC
 
 
 @pytest.fixture(scope="module")

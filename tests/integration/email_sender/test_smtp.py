@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 
 from deploy.local import databases
@@ -14,9 +16,11 @@ from deploy.local.databases import Database
 from shared.events.contact import ContactTask
 from shared.kafka import admin
 from shared.postgres import migrate
-from shared.privacy import Sealer
+from shared.privacy import Sealer, key_bytes
+from shared.sender.attempts import Attempt, Frame
+from shared.sender.callbacks import Callbacks
 from tests.support.bus import until
-from tests.support.contacts import TENANT
+from tests.support.contacts import TENANT, a_permit, now
 from tests.support.mail import DOMAIN, PASSWORD, SENDER, USERNAME, MailStage
 from tests.support.sandbox import Sandbox
 from tests.support.sending import PARTITIONS
@@ -115,6 +119,43 @@ async def test_bounces_lost_answers_and_what_never_goes_out(stage: MailStage) ->
     assert len(await stage.truth("accepted", hostile)) == 1
 
 
+async def test_a_domain_is_warmed_up_and_nobody_gets_two_mails_in_a_minute(
+    stage: MailStage,
+) -> None:
+    """The account's day limit and pair rate, by law time, as on every channel."""
+    await stage.configure(day_limit=2, pair_rate_per_minute=1.0)
+    start = now() + timedelta(hours=1)
+    await _law(stage, start)
+    permit = a_permit(not_after=start + timedelta(days=3))
+    first, other, third = (a_mail(permit=permit) for _ in range(3))
+    again = a_mail(address=first.address, subjects=first.subjects, permit=permit)
+    async with stage.running():
+        await stage.dispatch(first)
+        await stage.fact(first, "accepted")
+        await stage.dispatch(again)
+        resting = await stage.fact(again, "deferred")
+        await stage.dispatch(other)
+        await stage.fact(other, "accepted")
+        await stage.dispatch(third)
+        full = await stage.fact(third, "deferred")
+        await _law(stage, full.until)
+        await stage.dispatch(third)
+        await stage.fact(third, "accepted")
+    assert resting.reasons[0].rule == "pair_rate"
+    assert resting.until == start + timedelta(minutes=1)
+    assert full.reasons[0].rule == "day_limit"
+    assert timedelta() <= full.until - (start + timedelta(days=1)) <= timedelta(minutes=5)
+    assert await stage.truth("request", again) == []
+
+
+async def _law(stage: MailStage, at: datetime) -> None:
+    connection = await asyncpg.connect(stage.database.admin_url)
+    try:
+        await connection.execute("SELECT platform.set_law_now($1)", at)
+    finally:
+        await connection.close()
+
+
 async def test_every_way_to_stop_stops_the_address_at_once(stage: MailStage) -> None:
     """One click, a complaint, a mail to unsubscribe, plain words; and a link that outlived rows."""
     ways = {
@@ -165,19 +206,45 @@ async def test_strangers_change_nothing(stage: MailStage) -> None:
             await stage.mail("nobody@other.example", "x"),
             await stage.mail(SENDER, "já paguei", sender=task.address),  # proves nothing
         ]
-        here = f"http://127.0.0.1:{stage.port}/unsubscribe/{TENANT}/{ACCOUNT}"
+        here = f"http://127.0.0.1:{stage.port}/unsubscribe/{TENANT}/{ACCOUNT}/"
+        link = _link(stage, task)
+        assert link.startswith(f"{here}{reference}-")
         form = {"List-Unsubscribe": "One-Click"}
-        async with http.get(f"{here}/{reference}") as asked:
+        async with http.get(link) as asked:
             page = await asked.text()
-        for path, body in ((forged, form), ("x", form), (reference, {"other": "1"})):
-            async with http.post(f"{here}/{path}", data=body) as answer:
+        # A Message-ID is no link: headers are seen by many.
+        urls = [here + forged, here + "x", here + reference, link[:-1] + "g", link + "\u00e9"]
+        for url, body in (*((url, form) for url in urls), (link, {"other": "1"})):
+            async with http.post(url, data=body) as answer:
                 answers.append(answer.status)
         assert await stage.rows("SELECT 1 FROM hold") == []
         assert await stage.mail(SENDER, "STOP", sender="ana@example.net") == 250
         await until(lambda: _published(stage, 1))
-    assert answers == [550, 550, 550, 550, 404, 404, 400]
+    assert answers == [550, 550, 550, 550, 404, 404, 404, 404, 404, 400]
     assert '<form method="post">' in page
     assert await stage.kinds(task) == ["accepted", "delivered"]
+
+
+def _link(stage: MailStage, task: ContactTask) -> str:
+    """The link to unsubscribe that stands in the mail of a contact's first attempt."""
+    settings = stage.environment(stage.port)
+    callbacks = Callbacks(settings["PUBLIC_URL"], key_bytes(settings["CALLBACK_KEY"]))
+    return callbacks.unsubscribe_url(
+        Attempt(
+            attempt_id=task.contact_id,
+            contact_id=task.contact_id,
+            n=1,
+            ends_on=task.permit.not_after.date(),
+            debtor_id=task.debtor_id,
+            tenant_id=TENANT,
+            account_id=ACCOUNT,
+            provider="smtp",
+            frame=Frame(
+                portfolio_id="", channel="email", step_key="", stage=1, template="", items=()
+            ),
+            not_after=task.permit.not_after,
+        )
+    )
 
 
 async def _marked(stage: MailStage, count: int) -> bool:

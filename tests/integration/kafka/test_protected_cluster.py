@@ -8,6 +8,10 @@ from typing import ClassVar
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from deploy.local import given_kafka, ground, keys, servers
+from deploy.local.databases import Database
+from deploy.local.errors import CannotRun
+from deploy.local.stack import Options, Stack
 from shared.kafka import CompactedReader, ConsumerSettings, GroupConsumer, Producer, admin
 from shared.kafka.client import close_quietly, new_reader
 from shared.kafka.cluster import Cluster, cluster_of
@@ -179,6 +183,47 @@ async def test_brokers_whose_certificate_names_another_host_are_refused(
     port = broker.addresses["SASL_SSL"].rpartition(":")[2]
     given = login("SCRAM-SHA-512") | {"KAFKA_BOOTSTRAP": f"127.0.0.2:{port}"}
     assert await refused(clustered("SASL_SSL", given))
+
+
+def test_a_stack_stands_on_brokers_that_ask_for_proof(
+    clustered: Clustered, monkeypatch: pytest.MonkeyPatch, run_folder: Path
+) -> None:
+    """As `make up` does it: the stack makes its topics, and a service of it finds them."""
+    clustered("SASL_SSL", login("SCRAM-SHA-512"))
+    monkeypatch.delenv("POSTGRES_URL")
+    stack = Stack(Options(folder=run_folder / "protected-stack"))
+    stack._make_topics()
+    passwords = keys.passwords(stack.keys)
+    stack._database = Database(
+        admin_url="postgresql://x@127.0.0.1/x", name="x", passwords=passwords
+    )
+    assert "every topic is there" in stack.command("scheduler", "topics")
+
+
+def test_a_stack_of_its_own_broker_is_told_nothing_of_others(clustered: Clustered) -> None:
+    clustered("SASL_SSL", login("SCRAM-SHA-512"))
+    assert given_kafka.environment_of(servers.kafka(Path()))["KAFKA_SASL_USERNAME"] == USER
+    own = Stack(Options(own_servers=True))
+    assert given_kafka.environment_of(own.kafka) == {}
+    assert given_kafka.brokers_of(own.kafka) == own.kafka.bootstrap
+
+
+def test_a_stack_names_what_is_missing(
+    clustered: Clustered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clustered("SASL_SSL", login("SCRAM-SHA-512"))
+    monkeypatch.delenv("KAFKA_SASL_PASSWORD")
+    with pytest.raises(CannotRun, match="KAFKA_SASL_PASSWORD"):
+        servers.kafka(Path())
+
+
+async def test_a_stack_says_that_brokers_refuse_it(
+    clustered: Clustered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "START_SECONDS_MAX", 0.5)
+    cluster = clustered("SASL_SSL", login("SCRAM-SHA-512", "wrong-Word-1"))
+    with pytest.raises(CannotRun, match=r"cannot be used .* KAFKA_SECURITY_PROTOCOL"):
+        await ground.topics(cluster, partitions=1, new=True)
 
 
 async def test_a_password_is_not_shown(clustered: Clustered) -> None:

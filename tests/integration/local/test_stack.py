@@ -24,7 +24,8 @@ from deploy.demo.setting import prepare
 from deploy.documents.files import openapi_path
 from deploy.local.processes import free_port
 from deploy.local.stack import MAIL, SANDBOX, SERVICES, Options, Stack, finished
-from shared.events.topics import TOPICS
+from shared.events.handoff import HANDOFF_CLOSED, HANDOFF_REQUESTED
+from shared.events.topics import CONTACT_TASKS_HANDOFF, TOPICS
 from tests.support.bus import read_all
 from tests.support.client_story import ClientStory
 from tests.support.documented import Documented
@@ -131,7 +132,11 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
 def test_every_record_on_kafka_is_as_the_document_says(stack: Stack) -> None:
     found = {topic.name: finished(read_all(stack.kafka.bootstrap, topic.name)) for topic in TOPICS}
     records = [record for parts in found.values() for part in parts.values() for record in part]
-    assert {"debt.registered.v1", "contact.delivered.v1"} <= {type_of(each) for each in records}
+    types = {type_of(each) for each in records}
+    assert {"debt.registered.v1", "contact.delivered.v1"} <= types
+    handed = [each for each in records if each.topic == CONTACT_TASKS_HANDOFF.name]
+    assert {type_of(each) for each in handed} == {HANDOFF_REQUESTED, HANDOFF_CLOSED}
+    assert len({each.headers["ce_id"] for each in handed}) == len(handed), "each told once"
     assert {departure for record in records for departure in departures(record)} == set()
 
 

@@ -3,15 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from deploy.local.databases import Database
-from shared.postgres import Connection, Pool, migrate, open_pool
+from shared.postgres import Connection, Pool
 from shared.sender.attempts import State, Work, ends_on
 from shared.sender.holds import forbids
 from shared.sender.store import claims, holds, partitions, permits, receipts
@@ -19,19 +15,6 @@ from shared.sender.store.claims import Candidate, Verdict
 from tests.support.contacts import a_hold, a_permit, a_task, now
 
 BUDGET = timedelta(seconds=4)
-
-
-@pytest.fixture
-async def pool(fresh_database: Database) -> AsyncIterator[Pool]:
-    url = fresh_database.url("sms_sender")
-    migrate.upgrade("sms_sender", url)
-    made = await open_pool(url, service="sms_sender", max_size=10)
-    async with made.transaction() as conn:
-        today = now().date()
-        days = [today + timedelta(days=number) for number in range(-1, 3)]
-        await partitions.ensure(conn, "attempt", days)
-    yield made
-    await made.close()
 
 
 async def test_racing_claims_have_one_winner_each(pool: Pool) -> None:

@@ -52,7 +52,7 @@ async def test_a_template_goes_out_a_button_comes_back_and_the_window_opens(
 
 async def _at_the_pair_rate(stage: WhatsAppStage) -> None:
     """Let six seconds pass for the pair, on the row that remembers them."""
-    await stage.rows("UPDATE acquaintance SET written_at = written_at - interval '6 seconds'")
+    await stage.rows("UPDATE pair_rest SET free_at = free_at - interval '6 seconds'")
 
 
 async def test_who_stops_under_another_name_is_left_alone(stage: WhatsAppStage) -> None:

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import phonenumbers
@@ -20,7 +21,9 @@ from deploy.portfolio.debtors import AGE_DAYS, Debtor, LadderStep
 from deploy.portfolio.events import Books, registrations
 from deploy.portfolio.sample import draw_sample
 from services.scheduler.message_checks import check_template
-from shared.events.configuration import Portfolio, SenderAccount, Template, Tenant
+from services.scheduler.policy.channels import check_steps
+from services.scheduler.policy.ladder import load_ladder
+from shared.events.configuration import Document, Portfolio, SenderAccount, Template, Tenant
 
 START = date(2026, 3, 2)
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -31,6 +34,7 @@ VALUE_NAMES = (
     "opt_out",
 )  # fmt: skip
 VALUES = dict.fromkeys(VALUE_NAMES, "x")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +168,29 @@ def test_wording_follows_the_step() -> None:
     assert "vencido em" in bodies["br-reminder-after"]
     assert "em aberto" in bodies["br-notice"]
     assert "Aviso" in bodies["br-extrajudicial"]
+
+
+def test_the_sample_leaves_no_step_to_nobody() -> None:
+    def choice(ladder_id: str, *channels: str) -> Choice:
+        text = (LADDERS / f"{ladder_id}.yaml").read_text()
+        provider = {"sms": "twilio_compatible", "email": "smtp", "whatsapp": "meta"}
+        senders = [
+            Sender(f"{ladder_id}-{name}", "+15005550006", "", {}, provider[name], name)
+            for name in channels
+        ]
+        return Choice(ladder_id, text, {}, senders)
+
+    brazil = choice("br-consumer-standard", "sms", "email", "whatsapp")
+    states = choice("us-third-party", "sms", "email")
+    made = list(configuration.entries(tenant_id="t", brazil=brazil, united_states=states))
+
+    def stored(kind: str, shape: type[T]) -> dict[str, T]:
+        return {id_: msgspec.convert(body, shape) for name, id_, body in made if name == kind}
+
+    accounts, templates = stored("account", SenderAccount), stored("template", Template)
+    for portfolio in stored("portfolio", Portfolio).values():
+        text = stored("ladder", Document)[portfolio.ladder_id].text
+        assert check_steps(portfolio, load_ladder(text), accounts, templates) == []
 
 
 def test_command_line_prints_ndjson() -> None:

@@ -22,6 +22,7 @@ def summary(**changes: object) -> Summary:
         payments={"BRL": {"count": 2, "amount": 112_050}},
         withheld={f"reason {n}": n for n in range(1, 16)},
         deferred={},
+        handed_off={"handoff, open 1 to 7 days": 4, "handoff, withdrawn: debt.settled": 2},
         debtor="BR-1",
         timeline=[
             {"at": datetime(2026, 3, 2, 11, tzinfo=UTC), "what": "contact planned", "detail": "d3"},
@@ -38,6 +39,7 @@ def test_every_part_is_there() -> None:
     for part in (
         "delivered", "2,341", "12 made, 6 kept, 3 broken", "1,120.50 BRL", "45.0%", "4.00",
         "no data", "15  reason 15", "3 other reasons", "Mon 02 Mar 11:00  contact planned",
+        "4  handoff, open 1 to 7 days", "2  handoff, withdrawn: debt.settled",
     ):  # fmt: skip
         assert part in text, part
 

@@ -42,10 +42,11 @@ def test_caps_count_over_all_channels_of_a_person() -> None:
     [
         (("debt1", "debt1", "debt1"), "twilio", False),
         (("debt1", "debt1", "debt2"), "twilio", True),
+        (("debt1", "debt1", "debt1"), "meta", False),
         (("debt1", "debt1", "debt1"), "smtp", True),
     ],
 )
-def test_massachusetts_counts_two_texts_about_a_debt_in_seven_days(
+def test_massachusetts_counts_two_messages_to_a_telephone_about_a_debt_in_seven_days(
     debts: tuple[str, ...], provider: str, *, ok: bool
 ) -> None:
     boston = Place("US", "MA", "America/New_York")

@@ -65,6 +65,7 @@ def test_what_is_missing_or_too_much_is_named(template: dict[str, Any], missing:
         "ana.@example.com", "a..b@example.com", "ana@example.com\r\nBcc: x@example.net",
         "ana@example.com,x@example.net", "<ana@example.com>", "ana@exa mple.com", "ána@example.com",
         "+5511987654321", "a" * 250 + "@example.com", '"a b"@example.com',
+        "=?utf-8?q?=0d=0aBcc=3A_x=40example.net?=@example.com",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_naming_it(address: str) -> None:
@@ -76,6 +77,8 @@ def test_what_is_no_address_is_refused_without_naming_it(address: str) -> None:
 
 HOSTILE = {
     "header injection": "Ana\r\nBcc: all@example.net\r\n\r\nHello",
+    "encoded word": "=?utf-8?q?Ana=0d=0aBcc:_all=40example.net?=",
+    "encoded in base64": "=?utf-8?b?YQ0KQmNjOiB4QGV2aWwuZXhhbXBsZQ==?=",
     "unicode line ends": "Ana\u2028Bcc: x\u2029\x85\x0b\x0c",
     "direction": "Ana\u202egnp.exe\u2066\u200f",
     "control": "A\x00n\x07a\x1b[31m",
@@ -93,6 +96,7 @@ def test_hostile_names_are_only_text(name: str) -> None:
     for line in (email.subject, email.from_name):
         assert line.isprintable()
         assert len(line) <= 150
+        assert "=?" not in line
     assert text_of(email, URL).count(URL) == 1  # the line that we added, whatever the name was
     markup = html_of(email, URL)
     assert markup is not None

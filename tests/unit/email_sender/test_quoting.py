@@ -5,7 +5,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from services.email_sender.quoting import TEXT_CHARS_MAX, new_text, shown, written
+from services.email_sender.markup import shown
+from services.email_sender.quoting import TEXT_CHARS_MAX, new_text, written
 
 OURS = "> Responda SAIR para parar.\n> Reply STOP to opt out."
 REPLIES = {
@@ -28,6 +29,19 @@ REPLIES = {
     "signature": "Já paguei\n-- \nAna Souza\nGerente, Pare & Siga Ltda",
     "phone": "Já paguei\n\nEnviado do meu iPhone",
     "below": f"{OURS}\n\nJá paguei",
+    "below an introduction": f"Em dom., 22 nov, Loja <a@b> escreveu:\n\n{OURS}\n\nJá paguei",
+    "below a broken one": (
+        "On Sun, 22 Nov 2026, Casa Aurora Comércio Ltda\n<a@b.example> wrote:\n"
+        + OURS
+        + "\nJá paguei"
+    ),
+    "date first": (
+        'Já paguei\n\n22/11/2026 10:00, "Loja" <a@b.example> escreveu:\nResponda SAIR para parar.'
+    ),
+    "by words": "Já paguei\nyou wrote: reply STOP to stop receiving messages",
+    "by our words": (
+        "Já paguei\n\nPara não receber mais e-mails sobre este assunto: https://x.example/u/1"
+    ),
 }
 
 
@@ -43,6 +57,7 @@ def test_quotations_are_left_out(text: str) -> None:
         "De: nada\nsó isso",
         "On Monday I will pay:\n100 dollars",
         "A loja escreveu errado o valor",
+        "Meu advogado escreveu:\nparem",
     ],
 )
 def test_what_only_looks_like_a_quotation_stays(text: str) -> None:
@@ -56,6 +71,20 @@ def test_html_alone_is_read_without_its_quotation() -> None:
         "<script>STOP</script></body></html>"
     )
     assert new_text(shown(markup)) == "Já paguei"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>Em 22/11/2026, Loja escreveu:</p><blockquote>x</blockquote><p>SAIR</p>",
+        "<!-- <p>Oi</p> --><p>SAIR</p><!-- never closed <p>Oi",
+        "<![if !vml]><div title=1/>SAIR<?xml:namespace x?></div><![endif]>",
+        "<style>p > a {}</style><STYLE>x</STYLE>S<b>AI</b>R",
+        "SAIR<div class=gmail_quote>Oi",
+    ],
+)
+def test_what_html_shows(markup: str) -> None:
+    assert new_text(shown(markup)) == "SAIR"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +119,12 @@ HOSTILE = {
     "underscores": "_" * 100_000,
     "open elements": "<div>" * 30_000,
     "closed elements": "</b>" * 30_000,
+    "beginnings of elements": "<a " * 30_000,
+    "beginnings of comments": "<!--" * 30_000,
+    "beginnings of ends": "</a" * 30_000,
+    "beginnings of declarations": "<!a<![a<?" * 10_000,
+    "attributes": "<a " + "class=" * 16_000 + ">",
+    "classes": "<a class='gmail_quot'>" * 4_000,
     "nested quotes": "<blockquote>" * 20_000 + "</blockquote>" * 20_000,
 }
 

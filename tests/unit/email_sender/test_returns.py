@@ -48,6 +48,24 @@ def test_a_reply_names_its_contact_and_who_wrote() -> None:
     )
 
 
+@pytest.mark.parametrize("fold", [" x@y.example", "\tx@y.example", "  b-1@c"])
+def test_a_mail_that_begins_folded_does_not_change_whom_it_came_to(fold: str) -> None:
+    """Else who has one address of ours could answer in anybody's name."""
+    (event,) = read(f"{fold}\nFrom: victim@example.net\n\nok\n")
+    assert isinstance(event, InboundReply)
+    assert (event.our_reference, event.to_address) == (REFERENCE, TO)
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "undefined", "unicode_escape", "zlib", "x" * 500, "utf-16"]
+)
+def test_no_charset_hides_a_wish_to_be_left_alone(charset: str) -> None:
+    words = "SAIR" if charset != "utf-16" else ""
+    (event,) = read(f"Subject: Re: x\nContent-Type: text/plain; charset={charset}\n\nSAIR\n")
+    assert isinstance(event, InboundReply)
+    assert event.text == words or charset == "utf-16"
+
+
 def test_one_click_names_the_contact_alone() -> None:
     (event,) = read_own(f"One-Click {REFERENCE}-x-y".encode()) or ()
     assert isinstance(event, InboundReply)
@@ -139,13 +157,22 @@ def test_delivery_reports(
     ("words", "state", "code"),
     [
         ("Your mail could not be delivered: 550 5.1.1 unknown", 70, "5.1.1"),
+        ("The address (#5.1.1) is unknown", 70, "5.1.1"),
+        ("Status: 5.7.1", 70, "5.7.1"),
         ("Delayed, 4.4.7, will be tried again", None, None),
+        ("Volto em 5.12.26; até lá, versão 5.1.1", None, None),
         ("Hello!", None, None),
     ],
 )
 def test_bounces_in_free_words(words: str, state: int | None, code: str | None) -> None:
     event = receipt(f"From: x@y.example\n\n{words}\n", to=BOUNCE, sender="")
     assert (event.provider_word, event.state, event.code) == ("bounce", state, code)
+
+
+def test_an_answering_machine_that_writes_to_the_return_path_is_no_bounce() -> None:
+    """RFC 3834 sends its answer there."""
+    event = receipt("Subject: Resposta automática: x\n\nfora até 5.1.26\n", to=BOUNCE, sender="")
+    assert (event.provider_word, event.state) == ("auto-replied", 80)
 
 
 @pytest.mark.parametrize(("kind", "complained"), [("abuse", ""), ("fraud", ""), ("not-spam", None)])

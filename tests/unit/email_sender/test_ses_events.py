@@ -241,13 +241,32 @@ def test_an_answer_that_ses_received(encoding: str) -> None:
         "Message-ID: <1@example.net>\r\n\r\nJá paguei\r\n\r\n> SAIR\r\n"
     )
     content = base64.b64encode(raw.encode()).decode() if encoding == "BASE64" else raw
+    reply = _received(to, content, encoding, "PASS")
+    assert (reply.from_address, reply.text) == ("maria@example.net", "Já paguei")
+    assert reply.our_reference == REFERENCE
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "GRAY", "PROCESSING_FAILED", None])
+@pytest.mark.parametrize(
+    ("words", "believed"), [("Já paguei", ""), ("Número errado", ""), ("SAIR", "maria@example.net")]
+)
+def test_a_name_in_from_proves_nothing_but_a_wish_to_be_left_alone(
+    words: str, believed: str, verdict: str | None
+) -> None:
+    """Else anybody could promise, pay or be the wrong person in a debtor's name."""
+    raw = f"From: Maria <maria@example.net>\r\nSubject: Re: Lembrete\r\n\r\n{words}\r\n"
+    reply = _received("cobranca@example.com", raw, "UTF8", verdict)
+    assert (reply.from_address, reply.text) == (believed, words)
+
+
+def _received(to: str, content: str, encoding: str, verdict: str | None) -> InboundReply:
+    receipt = {"recipients": [to], "action": {"type": "SNS", "encoding": encoding}}
     record = {
         "notificationType": "Received",
         "mail": {"messageId": MESSAGE_ID, "source": "maria@example.net", "destination": [to]},
-        "receipt": {"recipients": [to], "action": {"type": "SNS", "encoding": encoding}},
+        "receipt": receipt | ({"dmarcVerdict": {"status": verdict}} if verdict else {}),
         "content": content,
     }
     (reply,) = read_record(msgspec.json.encode(record).decode())
     assert isinstance(reply, InboundReply)
-    assert (reply.from_address, reply.text) == ("maria@example.net", "Já paguei")
-    assert reply.our_reference == REFERENCE
+    return reply

@@ -117,6 +117,7 @@ def test_what_is_wrong_with_a_template_is_named(changes: dict[str, Any], field: 
         ({"options": {"reply_to": "x\ny"}}, "options.reply_to"),
         ({"options": {f"o{n}": "x" for n in range(21)}}, "options"),
         ({"pair_rate_per_minute": 0.0}, "pair_rate_per_minute"),
+        ({"pair_rate_per_minute": 0.0006}, "pair_rate_per_minute"),  # rarer than once a day
         ({"day_limit": 0}, "day_limit"),
         ({"rate_per_second": float("nan")}, "rate_per_second"),
     ],

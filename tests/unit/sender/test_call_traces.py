@@ -13,10 +13,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from shared.sender.attempts import Attempt, Frame
-from shared.sender.call_traces import CallTraces
+from shared.sender.call_traces import CallTraces, abandoned, reached
 from shared.sender.calls import new_client
 from shared.sender.errors import ErrorKind, SendError
 from shared.sender.provider import Accepted, Refused, SendResult, Unknown
+from shared.sender.task_traces import received
 from shared.telemetry import tracing
 
 CONTACT = UUID("0192f0c1-0000-7000-8000-000000000001")
@@ -153,6 +154,57 @@ async def test_a_failure_is_told_sampled_or_not_and_what_follows_is_sampled(
     assert span.status.description == error
     assert tracing.is_sampled(after.frame.traceparent)
     assert (after.frame.traceparent or "")[36:52] == f"{span.context.span_id:016x}"
+
+
+async def test_a_provider_of_another_protocol_says_whom_it_called(
+    traces: CallTraces, exporter: InMemorySpanExporter
+) -> None:
+    async def send(_: aiohttp.ClientSession) -> SendResult:
+        reached("mail.example", 587, "smtp")
+        return ACCEPTED
+
+    for traceparent in (SAMPLED, UNSAMPLED):
+        await traces.around(attempt(traceparent), send)
+    [span] = told(exporter)
+    assert span.name == "send twilio"
+    spoken = {
+        "network.protocol.name": "smtp",
+        "server.address": "mail.example",
+        "server.port": 587,
+    }
+    assert spoken.items() <= dict(span.attributes or {}).items()
+
+
+@pytest.mark.parametrize("traceparent", [SAMPLED, UNSAMPLED])
+async def test_a_call_that_nobody_finished_is_told(
+    exporter: InMemorySpanExporter, traceparent: str
+) -> None:
+    after = abandoned(attempt(traceparent))
+    [span] = told(exporter)
+    assert span.status.description == "unknown_no_outcome"
+    assert (after.frame.traceparent or "")[36:52] == f"{span.context.span_id:016x}"
+    assert tracing.is_sampled(after.frame.traceparent)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_fault"),
+    [
+        (None, False),
+        (ErrorKind.RECIPIENT_UNREACHABLE, False),
+        (ErrorKind.NO_FUNDS, True),
+        (ErrorKind.REJECTED, True),
+    ],
+)
+async def test_a_receipt_that_blames_us_or_the_provider_is_told_always(
+    exporter: InMemorySpanExporter, error: ErrorKind | None, *, is_fault: bool
+) -> None:
+    came = datetime(2027, 3, 1, 12, tzinfo=UTC)
+    before = attempt(UNSAMPLED)
+    after = received(before, "receipt", came, None, word="undelivered", error=error)
+    spans = told(exporter)
+    assert [span.status.description for span in spans] == ([error] if is_fault else [])
+    assert tracing.is_sampled(after.frame.traceparent) == is_fault
+    assert (after is before) != is_fault
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.RECIPIENT_INVALID, ErrorKind.NOT_STARTED])

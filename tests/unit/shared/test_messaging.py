@@ -82,6 +82,28 @@ def test_a_single_message_needs_no_batch(exporter: InMemorySpanExporter) -> None
     assert not span.links
 
 
+def test_a_batch_hangs_below_the_request_that_brought_it(exporter: InMemorySpanExporter) -> None:
+    with message_spans("create", TOPIC, [SAMPLED, UNSAMPLED], cause=OTHER):
+        pass
+    whole, one = sorted(told(exporter), key=lambda span: span.context.trace_id, reverse=True)
+    assert f"{whole.context.trace_id:032x}" == OTHER[3:35]
+    assert whole.parent is not None
+    assert f"{whole.parent.span_id:016x}" == OTHER[36:52]
+    assert [link.context.trace_id for link in one.links] == [whole.context.trace_id]
+
+
+@pytest.mark.parametrize(
+    ("cause", "linked"), [(OTHER, [OTHER[3:35]]), (SAMPLED, []), (None, []), (UNSAMPLED, [])]
+)
+def test_a_message_alone_is_linked_to_a_request_of_another_trace(
+    exporter: InMemorySpanExporter, cause: str | None, linked: list[str]
+) -> None:
+    with message_spans("create", TOPIC, [SAMPLED], cause=cause):
+        pass
+    (one,) = told(exporter)
+    assert [f"{link.context.trace_id:032x}" for link in one.links] == linked
+
+
 def test_a_batch_over_two_topics_names_neither(exporter: InMemorySpanExporter) -> None:
     with message_spans("process", [TOPIC, "contact.events.v1"], [SAMPLED, OTHER]):
         pass

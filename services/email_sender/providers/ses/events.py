@@ -24,9 +24,11 @@ from shared.sender.provider import (
     UnreadableWebhookError,
     WebhookEvent,
 )
+from shared.sender.replies import is_opt_out
 
 REFERENCE_TAG = "reference"  # the message tag that carries our name of the attempt
 WORD_CHARS_MAX = 64
+PROVED = "PASS"  # DMARC's verdict: the domain in From stands behind the mail
 # What SNS sends once, when an event destination is made: no record, and nothing to do.
 GREETING = "Successfully validated SNS topic"
 
@@ -97,11 +99,16 @@ class _Action(msgspec.Struct, frozen=True):
     encoding: str = "UTF8"
 
 
-class _Receipt(msgspec.Struct, frozen=True):
+class _Verdict(msgspec.Struct, frozen=True):
+    status: str = ""
+
+
+class _Receipt(msgspec.Struct, frozen=True, rename="camel"):
     """How a mail was received, where SES receives mail for us."""
 
     recipients: list[str] = []
     action: _Action = _Action()
+    dmarc_verdict: _Verdict = _Verdict()
 
 
 class _Mail(msgspec.Struct, frozen=True, rename="camel"):
@@ -242,7 +249,21 @@ def _received(record: _Record) -> Sequence[WebhookEvent]:
         except binascii.Error as error:
             msg = "a received mail whose content is no base64"
             raise UnreadableWebhookError(msg) from error
-    return read_own(stored_mail(record.mail.source, recipients[0], content)) or ()
+    events = read_own(stored_mail(record.mail.source, recipients[0], content)) or ()
+    if record.receipt.dmarc_verdict.status == PROVED:
+        return events
+    return [_unproved(each) for each in events]
+
+
+def _unproved(event: WebhookEvent) -> WebhookEvent:
+    """Return what a mail says whose sender is not proved: a stop, or an answer by its address.
+
+    Anybody can write any name into From; then only the reference in the address that the mail came
+    to (its seal is checked where it is looked up) tells whose answer it is.
+    """
+    if not isinstance(event, InboundReply) or event.button or is_opt_out(event.text):
+        return event
+    return msgspec.structs.replace(event, from_address="")
 
 
 def _addressee(record: _Record) -> str | None:

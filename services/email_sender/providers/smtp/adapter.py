@@ -24,6 +24,7 @@ from services.email_sender.providers.smtp.pool import (
     Relay,
     RelayPool,
 )
+from shared.sender.call_traces import reached
 from shared.sender.errors import ErrorKind, SendError
 from shared.sender.provider import (
     Accepted,
@@ -79,6 +80,7 @@ class Smtp:
             mail = await _built(message, account, sending)
         except MimeError as error:
             return _refused(ErrorKind.ACCOUNT_SETTINGS, f"settings: {error}")
+        reached(relay.host, relay.port, "smtp")
         seconds_max = _seconds(client)
         call = Call(await self._pools.of(relay), mail, sending.stopped, seconds_max)
         try:

@@ -30,6 +30,13 @@ def test_what_takes_no_text_is_refused_without_being_named(number: str) -> None:
     assert number.removeprefix("+") not in shown
 
 
+def test_an_address_that_a_header_would_decode_is_no_address() -> None:
+    hostile = "=?utf-8?q?=0d=0aBcc=3A_x=40example.net?=@example.com"
+    with pytest.raises(Problem):
+        canonical_address("email", hostile, country=None, field="$.a")
+    assert canonical_address("email", "a=b@example.com", country=None, field="$.a")
+
+
 @pytest.mark.parametrize("number", TEXTLESS)
 def test_other_channels_and_holds_take_any_number(number: str) -> None:
     assert contact_address("voice", number, country=None, field="$.a") == number

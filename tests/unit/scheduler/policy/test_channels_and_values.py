@@ -4,15 +4,19 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.scheduler.policy.channels import (
     channel_allowed,
     check_portfolio,
+    check_steps,
     content_allowed,
 )
+from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.values import day_text, money
 from shared.events import debt as events
+from shared.events.configuration import SenderAccount, Template
 from tests.unit.scheduler.policy.builders import (
     DEBTOR,
     Desk,
@@ -21,7 +25,7 @@ from tests.unit.scheduler.policy.builders import (
     point,
     portfolio,
     registered,
-    shipped_ladder,
+    template,
     uid,
     us_portfolio,
 )
@@ -52,15 +56,67 @@ def test_who_may_use_which_provider_for_whom(
 
 
 def test_a_portfolio_is_checked_before_any_debtor_is_touched() -> None:
-    ladder = shipped_ladder("us-third-party")
-    found = check_portfolio(us_portfolio(), ladder, {"main-sms": account()})
+    found = check_portfolio(us_portfolio(), {"main-sms": account()})
     assert [(f.rule, f.field) for f in found] == [("provider_forbids_role", "accounts.sms")]
-    missing = check_portfolio(us_portfolio(accounts={}), ladder, {}, {})
-    assert {f.rule for f in missing} == {"channel_unavailable", "template_missing"}
-    fine = check_portfolio(
-        portfolio(), shipped_ladder("br-consumer-standard"), {"main-sms": account()}
+    missing = check_portfolio(us_portfolio(), {})
+    assert [(f.rule, f.field) for f in missing] == [("account_missing", "accounts.sms")]
+    assert check_portfolio(portfolio(), {"main-sms": account()}) == []
+
+
+LADDER = """\
+ladder: short
+version: 1
+steps:
+  - {key: remind, offset_days: 1, stage: 0, channels: [sms, whatsapp],
+     templates: {sms: s, whatsapp: w}}
+  - {key: talk, offset_days: 9, stage: 1, channels: [sms, handoff], templates: {sms: s}}
+"""
+SMS, CHAT = template(), msgspec.structs.replace(template(), channel="whatsapp")
+
+
+@pytest.mark.parametrize(
+    ("changes", "accounts", "templates", "rules"),
+    [
+        ({}, {"main-sms": account()}, {"s": SMS, "w": CHAT}, []),
+        ({}, {"main-sms": account()}, {"s": SMS}, []),
+        ({"accounts": {}}, {}, {"s": SMS, "w": CHAT}, ["channel_unavailable"]),
+        ({}, {}, {"s": SMS, "w": CHAT}, ["account_missing"]),
+        ({}, {"main-sms": account()}, {"w": CHAT}, ["template_missing"]),
+        ({}, {"main-sms": account()}, {"s": CHAT}, ["template_missing"]),
+        ({"locale": "fr-FR"}, {"main-sms": account()}, {"s": SMS}, ["template_locale_missing"]),
+        ({}, {"main-sms": account(countries=("US",))}, {"s": SMS}, ["account_not_for_role"]),
+        (
+            {"country": "US", "collector_role": "third_party"},
+            {"main-sms": account()},
+            {"s": SMS},
+            ["provider_forbids_role"],
+        ),
+    ],
+)
+def test_a_step_that_nothing_can_carry_is_named_with_the_remedy(
+    changes: dict[str, Any],
+    accounts: dict[str, SenderAccount],
+    templates: dict[str, Template],
+    rules: list[str],
+) -> None:
+    found = check_steps(portfolio(**changes), load_ladder(LADDER), accounts, templates)
+    assert [each.rule for each in found] == rules
+    for each in found:
+        assert each.field == "steps.remind", "a person takes the other one"
+        assert "whatsapp: the portfolio has no account" in each.message
+        assert "accounts.whatsapp" in each.remedy
+
+
+def test_offers_that_a_channel_does_not_carry_leave_a_step_undone() -> None:
+    ladder = load_ladder(LADDER)
+    offer = {"channels": ("whatsapp",), "content_class": "marketing"}
+    steps = (msgspec.structs.replace(ladder.steps[0], **offer),)
+    agency = portfolio(accounts={"whatsapp": "wa"}, country="US")
+    meta = account(channel="whatsapp", provider="meta")
+    found = check_steps(
+        agency, msgspec.structs.replace(ladder, steps=steps), {"wa": meta}, {"w": CHAT}
     )
-    assert fine == []
+    assert [each.rule for each in found] == ["content_class_refused"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +132,7 @@ def test_a_third_partys_whatsapp_is_off_until_its_attestation_is_recorded(
 ) -> None:
     meta = account(channel="whatsapp", provider="meta")
     agency = us_portfolio(accounts={"whatsapp": "wa"}, whatsapp_attestation=attestation)
-    assert {f.rule for f in check_portfolio(agency, None, {"wa": meta})} == rules
+    assert {f.rule for f in check_portfolio(agency, {"wa": meta})} == rules
 
 
 @pytest.mark.parametrize(

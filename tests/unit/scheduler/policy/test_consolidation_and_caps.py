@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
+from services.scheduler.policy.caps import check, counted
 from services.scheduler.policy.decision import Decision, VerdictKind
+from services.scheduler.policy.jurisdiction import resolve
 from services.scheduler.policy.ladder import load_ladder
 from services.scheduler.policy.rulebook import Rulebook
 from shared.events import debt as events
+from shared.events.debt import Place
 from tests.unit.scheduler.policy.builders import (
+    NEW_YORK_PHONE,
     Desk,
     about,
     at,
     past,
+    point,
     portfolio,
     registered,
     rulebook,
@@ -128,3 +133,24 @@ def test_a_capped_step_stays_pending_and_does_not_advance() -> None:
     assert desk.decide().contacts == []
     assert "d1-notice" not in desk.known.debts[DEBT].steps
     assert steps_of(desk.decide("2026-10-07 15:00")) == ["d1-notice"]
+
+
+def test_massachusetts_counts_texts_and_whatsapp_together() -> None:
+    boston = Place(country="US", subdivision="MA", zone="America/New_York")
+    desk = Desk(now="2026-10-06 15:00")
+    desk.tell(
+        "debt.registered",
+        registered(
+            portfolio_id="us",
+            places=(boston,),
+            contact_points=(point(NEW_YORK_PHONE),),
+            past_contacts=(past("whatsapp", "2026-10-03 15:00"), past("sms", "2026-10-02 15:00")),
+        ),
+    )
+    state = desk.known
+    jurisdiction = resolve(state, "us", desk.book)
+    day = date(2026, 10, 6)
+    made = counted(state, jurisdiction.zone, reserve_planned=True)
+    for channel, full in (("whatsapp", True), ("sms", True), ("email", False)):
+        caps = [cap for cap in jurisdiction.on(channel, day).caps if cap[1].startswith("us-ma")]
+        assert (check(made, caps, (uid("d1"),), day) is not None) is full, channel

@@ -1,0 +1,139 @@
+"""Hand-offs: a step becomes a person's work, and stops being that when it must not be done.
+
+In: a step that no message can carry, or a debt that has fallen silent while people have a step of
+it. Out: the work item with what makes acting on it lawful (`policy.licence`), or its end. A step
+that was withdrawn is pending again: when the debt may be talked about, a person is asked anew,
+under another id, with what is owed by then.
+"""
+
+from uuid import UUID
+
+from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import (
+    DONE,
+    HAND_OFF,
+    WITHDRAWN,
+    WorkItemDraft,
+    WorkItemEnd,
+)
+from services.scheduler.policy.licence import addresses_of, reach_of, request_of
+from services.scheduler.policy.progress import taken_over
+from services.scheduler.policy.rulebook import HANDOFF, Step
+from services.scheduler.policy.scene import Scene
+from services.scheduler.policy.setting import Setting
+from services.scheduler.policy.state import DebtState, HandOff, StepRecord
+from shared.events.contact import Reason
+from shared.events.debt import ContactRecorded
+from shared.events.hold import subject_of
+from shared.events.identities import fact_id
+
+# What of a reported contact does the step; nobody there, or somebody else, and it is still to do.
+DOING = frozenset({"answered", "right_party", "promise", "delivered_notice"})
+
+
+def ask(scene: Scene, step: Step, reason: Reason) -> None:
+    """Give the step to a person, once until it is withdrawn."""
+    setting, debt = scene.setting, scene.view.debt
+    mark = _mark(debt, step.key)
+    if mark in debt.work_opened:
+        return
+    debt.work_opened.append(mark)
+    record = debt.steps.setdefault(step.key, StepRecord(mandatory=step.mandatory))
+    k = record.k[HANDOFF] = record.k.get(HANDOFF, 0) + 1
+    cause = fact_id(debt.debt_id, HAND_OFF, f"{debt.episode}:{step.key}:{k}")
+    item_id = fact_id(cause, HAND_OFF)
+    request = request_of(scene, step, item_id, reason)
+    debt.handed[step.key] = HandOff(
+        work_item_id=item_id, balance=debt.balance(), addresses=addresses_of(request.reach)
+    )
+    setting.decision.work_items.append(
+        WorkItemDraft(
+            kind=HAND_OFF,
+            cause=cause,
+            debtor_id=setting.state.debtor_id,
+            debt_id=debt.debt_id,
+            contact_id=record.contact_id,
+            episode=debt.episode,
+            step_key=step.key,
+            reasons=(reason,),
+            request=request,
+        )
+    )
+
+
+def held(setting: Setting) -> Reason | None:
+    """Return the hold on hand-offs themselves (a channel like the others), None when there is none.
+
+    Holds on everything, the tenant, the portfolio, the person and the debt silence the debt.
+    """
+    found = setting.holds.get(subject_of("channel", setting.state.tenant_id, HANDOFF))
+    if found is None:
+        return None
+    inputs = {"scope": found.scope, "reason": found.reason, "hold_id": str(found.hold_id)}
+    return Reason(rule="hold", version=str(found.version), verdict="held", inputs=inputs)
+
+
+def silence(setting: Setting, debt: DebtState, reason: Reason) -> None:
+    """Take every step of the debt back from people: it must not be talked about now."""
+    for key in list(debt.handed):
+        _withdraw(setting, debt, key, reason.rule)
+
+
+def review(scene: Scene) -> None:
+    """Take back what was asked for on other terms: a figure or an address is no longer true."""
+    debt = scene.view.debt
+    if not debt.handed:
+        return
+    stopped = held(scene.setting)
+    usable = set(addresses_of(reach_of(scene)))
+    for key, given in list(debt.handed.items()):
+        if stopped is not None:
+            _withdraw(scene.setting, debt, key, stopped.rule)
+        elif given.balance != debt.balance():
+            _withdraw(scene.setting, debt, key, "handoff.balance_changed")
+        elif not usable.issuperset(given.addresses):
+            _withdraw(scene.setting, debt, key, "handoff.address_lost")
+
+
+def overtaken(scene: Scene, step: Step) -> None:
+    """A message can carry the step after all (an address came in): not both of them."""
+    if step.key in scene.view.debt.handed:
+        _withdraw(scene.setting, scene.view.debt, step.key, "handoff.message_instead")
+
+
+def recorded(out: Folded, event: ContactRecorded) -> None:
+    """Somebody outside did what a hand-off asked for; another outcome leaves it open."""
+    if event.work_item_id is None or event.outcome not in DOING:
+        return
+    for debt in out.state.debts.values():
+        for key, given in list(debt.handed.items()):
+            if given.work_item_id == event.work_item_id:
+                del debt.handed[key]
+                out.endings.append(WorkItemEnd(given.work_item_id, DONE, event.outcome))
+                taken_over(out.state, debt.debt_id, key, event.at)
+
+
+def closed(out: Folded, debt: DebtState, step_key: str, work_item_id: UUID) -> None:
+    """A person closed the item; if it was asked for anew meanwhile, that one is over, too."""
+    given = debt.handed.pop(step_key, None)
+    if given is not None and given.work_item_id != work_item_id:
+        out.endings.append(WorkItemEnd(given.work_item_id, WITHDRAWN, "handoff.decided"))
+
+
+def ask_again(debt: DebtState, step_key: str) -> None:
+    """The step is to be taken after all: by a message, if one can carry it by now, or a person."""
+    mark = _mark(debt, step_key)
+    debt.work_opened = [each for each in debt.work_opened if each != mark]
+    step = debt.steps.get(step_key)
+    if step is not None and step.state == "handed_off":
+        step.state = "pending"
+
+
+def _withdraw(setting: Setting, debt: DebtState, step_key: str, rule: str) -> None:
+    given = debt.handed.pop(step_key)
+    setting.decision.endings.append(WorkItemEnd(given.work_item_id, WITHDRAWN, rule))
+    ask_again(debt, step_key)
+
+
+def _mark(debt: DebtState, step_key: str) -> str:
+    return f"{HAND_OFF}:{debt.episode}:{step_key}"
