@@ -16,7 +16,7 @@ from deploy.demo.platform import Platform
 PAUSE_SECONDS = 0.01  # between two collections; each of them takes some 40 ms of CPU in all
 PAUSE_SECONDS_MAX = 0.08  # whoever is busy is asked less and less often: asking costs them, too
 DRAIN_SECONDS_MAX = 120.0  # far above a tick's work; beyond it something hangs and must be seen
-DEBTOR_TICK = timedelta(hours=3)  # debtors' own acts are gathered to these; the law's are exact
+DEBTOR_TICK = timedelta(hours=4)  # debtors' own acts are gathered to these; the law's are exact
 
 Json = dict[str, Any]
 

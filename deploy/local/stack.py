@@ -30,6 +30,7 @@ from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.processes import LOOPBACK, Process, free_port, require_free
 from deploy.local.servers import KafkaServer, PostgresServer
+from shared.postgres import migrate
 
 ROOT = Path(__file__).parents[2]
 # In the order they start.
@@ -39,8 +40,7 @@ SANDBOX = "sandbox"
 PARTITIONS = 2  # on one machine a small batch costs more than a small number of partitions
 KEYS_FILE = ROOT / ".regua" / "keys.json"
 READY_SECONDS_MAX = 60.0
-MIGRATIONS_MAX = 2  # at once: as many as the smallest machine has cores
-COMMAND_SECONDS_MAX = 120.0  # one migration or the first key, on a loaded machine
+COMMAND_SECONDS_MAX = 120.0  # the first key, on a loaded machine
 STOP_SECONDS_MAX = 35.0  # above DRAIN_SECONDS_MAX of the services
 WATCH_SECONDS = 0.5
 
@@ -145,11 +145,12 @@ class Stack:
             self._migrate()
             broker.result()
         self._make_topics()
+        for service in self.options.services:
+            self.add(service)
         again = () if self._new else ("--force-new",)  # a lasting database has its first key
         self.admin_key = self.command("scheduler", "bootstrap", *again).split()[-1]
-        for service in (*self.options.services, SANDBOX):
-            self.add(service)
-        for service in (*self.options.services, SANDBOX):
+        self.add(SANDBOX)  # it is given that key
+        for service in self.processes:
             self.wait_ready(service)
 
     def stop(self) -> None:
@@ -258,11 +259,10 @@ class Stack:
         return found
 
     def _migrate(self) -> None:
-        """Bring every schema up to date; two at once, for each mostly waits for its imports."""
-        with ThreadPoolExecutor(max_workers=MIGRATIONS_MAX) as pool:
-            services = self.options.services
-            for done in [pool.submit(self.command, name, "migrate") for name in services]:
-                done.result()
+        """Bring every schema up to date, as the command `migrate` does, but importing once."""
+        for service in self.options.services:
+            self._say(f"{service} migrate")
+            migrate.upgrade(service, self.database.url(service))
 
     def _start_kafka(self) -> None:
         self._say("starting Kafka")
