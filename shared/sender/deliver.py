@@ -141,7 +141,8 @@ class Deliverer:
             claimed_at = time.monotonic()
             verdicts, backs = await self._decide(picked.candidates)
         except BaseException:
-            self._lanes.put_back(picked.works())
+            self._limits.forget(each for each, _ in picked.candidates)
+            self._picker.undo(picked)
             raise
         self._start(group, verdicts, picked.candidates, claimed_at)
         backs += [too_early(each) for each in verdicts if each.verdict == "EARLY"]

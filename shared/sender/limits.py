@@ -21,7 +21,7 @@ from shared.sender.provider import Accepted, Account, Unknown
 from shared.sender.recording import Outcome
 from shared.sender.store import limits as store
 from shared.sender.store.claims import Candidate, Verdict
-from shared.sender.store.limits import Pair, Use
+from shared.sender.store.limits import Pair, Rest, Use
 from shared.sender.throttle import Throttle, account_key, number_key
 from shared.telemetry import logs
 
@@ -37,7 +37,7 @@ _log = logs.get_logger(__name__)
 class _Taken(msgspec.Struct, gc=False):
     """What one contact took of its account's limits."""
 
-    pair: Pair | None = None
+    rest: Rest | None = None
     use: Use | None = None
 
 
@@ -77,6 +77,7 @@ class Limits:
         cases = [case for pick in picks if (case := self._case(*pick)) is not None]
         if not cases:
             return candidates, []
+        self.forget(candidates)
         backs = await self._rest(conn, cases)
         held = {each.work.task.contact_id for each in backs}
         backs += await self._count(conn, [each for each in cases if each.contact_id not in held])
@@ -94,6 +95,14 @@ class Limits:
                 if each.verdict != State.CLAIMED
             ],
         )
+
+    def forget(self, candidates: Iterable[Candidate]) -> None:
+        """Give nothing back for these any more: a duplicate must not undo its twin's use.
+
+        What was taken then counts, as does what a rolled back claim took nothing for.
+        """
+        for each in candidates:
+            self._taken.pop(each.work.task.contact_id, None)
 
     async def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Give back what certainly reached no provider; what may have, counts."""
@@ -132,14 +141,14 @@ class Limits:
                 backs.append(_back(case, "pair_rate", case.rest_seconds))
                 continue
             wanted[case.pair], first[case.pair] = case.rest_seconds, case.contact_id
-        resting = await store.rest(conn, wanted) if wanted else {}
+        resting, begun = await store.rest(conn, wanted) if wanted else ({}, {})
         for case in cases:
             if first.get(case.pair) != case.contact_id:
                 continue
-            if case.pair in resting:
-                backs.append(_back(case, "pair_rate", resting[case.pair]))
+            if case.pair in begun:
+                self._taken[case.contact_id] = _Taken(rest=begun[case.pair])
             else:
-                self._taken[case.contact_id] = _Taken(pair=case.pair)
+                backs.append(_back(case, "pair_rate", resting[case.pair]))
         return backs
 
     async def _count(self, conn: Connection, cases: Sequence[_Case]) -> list[HandBack]:
@@ -165,9 +174,9 @@ class Limits:
 
     async def _give_back(self, conn: Connection, contact_ids: Iterable[UUID]) -> None:
         taken = [self._taken.pop(each, None) for each in contact_ids]
-        pairs = [each.pair for each in taken if each is not None and each.pair is not None]
+        rests = [each.rest for each in taken if each is not None and each.rest is not None]
         uses = [each.use for each in taken if each is not None and each.use is not None]
-        await store.give_back(conn, pairs, uses)
+        await store.give_back(conn, rests, uses)
 
     def _unspent(self, accounts: Iterable[Account]) -> None:
         """Return the rate permits of contacts that are handed back."""

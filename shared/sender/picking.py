@@ -76,10 +76,20 @@ class Picker:
                 if account is not None and gate_open and free >= wanted and room > 0:
                     await self._from_lane(lane, account, room, picked)
         except BaseException:
-            self._lanes.put_back(picked.works())
+            self.undo(picked)
             raise
         self._unreadable(picked)
         return picked
+
+    def undo(self, picked: Picked) -> None:
+        """Put everything back in its lane; what was to probe a provider no longer does.
+
+        Permits are lost: the account is a moment slower, never faster than its rate.
+        """
+        self._lanes.put_back(picked.works())
+        for _, account in picked.candidates:
+            if account is not None:
+                self._lanes.lane(account.tenant_id, account.account_id).breaker.abandon_probe()
 
     def _usable(self, lane: Lane, backs: list[HandBack]) -> Account | None:
         """Return a lane's account when calls may be made; else hand back what waited too long."""

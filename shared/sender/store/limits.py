@@ -26,9 +26,9 @@ WITH asked AS MATERIALIZED (
     ON CONFLICT (key, address_digest) DO UPDATE SET free_at = excluded.free_at
     WHERE known.free_at <= platform.law_now()
         OR known.free_at > excluded.free_at + interval '5 minutes'
-    RETURNING key, address_digest
+    RETURNING key, address_digest, free_at
 )
-SELECT a.key, a.address_digest, t.key IS NOT NULL AS taken,
+SELECT a.key, a.address_digest, t.free_at,
     extract(epoch FROM known.free_at - platform.law_now())::double precision AS wait_seconds
 FROM asked a
 LEFT JOIN taken t USING (key, address_digest)
@@ -38,7 +38,8 @@ LEFT JOIN pair_rest known USING (key, address_digest)
 END_RESTS = """
 WITH mine AS MATERIALIZED (
     SELECT key, address_digest FROM pair_rest
-    WHERE (key, address_digest) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    WHERE (key, address_digest, free_at)
+        IN (SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[]))
     ORDER BY key, address_digest FOR UPDATE
 )
 DELETE FROM pair_rest USING mine
@@ -57,7 +58,14 @@ FROM mine JOIN given USING (key, began_at)
 WHERE day_use.key = mine.key AND day_use.began_at = mine.began_at
 """
 
-TIDY_RESTS = "DELETE FROM pair_rest WHERE free_at <= platform.law_now()"
+# Rows that a claim holds are left for the next time: waiting for them in another order would lock
+# both out.
+TIDY_RESTS = """
+DELETE FROM pair_rest WHERE (key, address_digest) IN (
+    SELECT key, address_digest FROM pair_rest WHERE free_at <= platform.law_now()
+    FOR UPDATE SKIP LOCKED
+)
+"""
 TIDY_USES = "DELETE FROM day_use WHERE began_at <= platform.law_now() - interval '25 hours'"
 
 
@@ -66,6 +74,13 @@ class Pair(msgspec.Struct, frozen=True, order=True, gc=False):
 
     key: str
     address_digest: str
+
+
+class Rest(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A pair's rest as one contact began it; a later one's is not ours to end."""
+
+    pair: Pair
+    free_at: datetime
 
 
 class Use(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -86,8 +101,10 @@ class Share(msgspec.Struct, frozen=True, gc=False):
     wait_seconds: float
 
 
-async def rest(conn: Connection, wanted: Mapping[Pair, float]) -> dict[Pair, float]:
-    """Begin rests of so many seconds; return the pairs that rest already, and for how long."""
+async def rest(
+    conn: Connection, wanted: Mapping[Pair, float]
+) -> tuple[dict[Pair, float], dict[Pair, Rest]]:
+    """Begin rests of so many seconds; return how long pairs rest already, and what was begun."""
     pairs = sorted(wanted)
     rows = await conn.fetch(
         REST,
@@ -95,14 +112,17 @@ async def rest(conn: Connection, wanted: Mapping[Pair, float]) -> dict[Pair, flo
         [each.address_digest for each in pairs],
         [wanted[each] for each in pairs],
     )
-    resting = {}
+    resting: dict[Pair, float] = {}
+    begun: dict[Pair, Rest] = {}
     for row in rows:
-        if not row["taken"]:
-            pair = Pair(row["key"], row["address_digest"])
-            # None: another replica wrote to them while this statement ran.
-            left = row["wait_seconds"]
-            resting[pair] = wanted[pair] if left is None else max(0.0, left)
-    return resting
+        pair = Pair(row["key"], row["address_digest"])
+        if row["free_at"] is not None:
+            begun[pair] = Rest(pair, row["free_at"])
+            continue
+        # No row, or one that is over: another replica wrote to them while this statement ran.
+        left = row["wait_seconds"]
+        resting[pair] = left if left is not None and left > 0 else wanted[pair]
+    return resting, begun
 
 
 async def take(
@@ -122,12 +142,15 @@ async def take(
     }
 
 
-async def give_back(conn: Connection, pairs: Iterable[Pair], uses: Sequence[Use]) -> None:
+async def give_back(conn: Connection, rests: Iterable[Rest], uses: Sequence[Use]) -> None:
     """End rests and uncount contacts that reached no provider."""
-    ended = sorted(set(pairs))
+    ended = sorted(set(rests))
     if ended:
         await conn.execute(
-            END_RESTS, [each.key for each in ended], [each.address_digest for each in ended]
+            END_RESTS,
+            [each.pair.key for each in ended],
+            [each.pair.address_digest for each in ended],
+            [each.free_at for each in ended],
         )
     places = sorted(set(uses))
     if places:

@@ -12,7 +12,7 @@ from deploy.local.databases import Database
 from shared.events.contact import ContactTask
 from shared.postgres import Pool
 from shared.sender.store import limits
-from shared.sender.store.limits import Pair, Share, Use
+from shared.sender.store.limits import Pair, Rest, Share, Use
 from tests.support.bus import until
 from tests.support.contacts import TENANT, a_permit, a_task, now
 from tests.support.sending import Stage
@@ -37,7 +37,7 @@ async def test_racing_replicas_never_go_beyond_a_day(pool: Pool) -> None:
 async def test_one_of_many_at_once_may_write_to_a_person(pool: Pool) -> None:
     async def write() -> dict[Pair, float]:
         async with pool.transaction() as conn:
-            return await limits.rest(conn, {MARIA: 60.0, JOAO: 60.0})
+            return (await limits.rest(conn, {MARIA: 60.0, JOAO: 60.0}))[0]
 
     resting = await asyncio.gather(*(write() for _ in range(20)))
     assert Counter(len(each) for each in resting) == {0: 1, 2: 19}
@@ -98,12 +98,56 @@ async def test_rests_end_and_are_forgotten(pool: Pool, fresh_database: Database)
 
 async def test_what_is_given_back_may_be_taken_again(pool: Pool) -> None:
     share = await _take(pool, 10)
-    assert await _rest(pool, 60.0) == {}
     async with pool.transaction() as conn:
+        begun = (await limits.rest(conn, {MARIA: 60.0}))[1][MARIA]
         unknown = Use("never", share.use.began_at)
-        await limits.give_back(conn, [MARIA, JOAO], [share.use, share.use, unknown])
+        never = Rest(JOAO, begun.free_at)
+        await limits.give_back(conn, [begun, never], [share.use, share.use, unknown])
     assert (await _take(pool, 10)).granted == 2
     assert await _rest(pool, 60.0) == {}
+
+
+async def test_a_late_give_back_ends_nobody_elses_rest(
+    pool: Pool, fresh_database: Database
+) -> None:
+    start = await _freeze(fresh_database, now())
+    async with pool.transaction() as conn:
+        begun = (await limits.rest(conn, {MARIA: 6.0}))[1][MARIA]
+    await _step(fresh_database, start + timedelta(seconds=7))
+    assert await _rest(pool, 60.0) == {}  # another contact's
+    async with pool.transaction() as conn:
+        await limits.give_back(conn, [begun], [])
+    assert await _rest(pool, 60.0) == {MARIA: 60.0}
+
+
+async def test_tidying_waits_for_no_claim(pool: Pool, fresh_database: Database) -> None:
+    start = await _freeze(fresh_database, now())
+    async with pool.transaction() as conn:
+        await limits.rest(conn, {MARIA: 6.0, JOAO: 6.0})
+    await _step(fresh_database, start + timedelta(seconds=7))
+    async with pool.transaction() as claim, asyncio.timeout(5):
+        await limits.rest(claim, {MARIA: 6.0})
+        async with pool.transaction() as conn:
+            await limits.tidy(conn)
+    assert await pool.fetchval("SELECT array_agg(address_digest) FROM pair_rest") == ["maria"]
+
+
+async def test_a_duplicate_gives_nothing_of_its_twin_back(stage: Stage) -> None:
+    """The day is full while the twin's call is under way: what it took stays taken."""
+    await stage.configure(account_id=ACCOUNT, day_limit=1)
+    task, other = _task(1), _task(2)
+    answer = asyncio.Event()
+    stage.provider.scripts = [Script(gate=answer)]
+    async with stage.running():
+        await stage.dispatch(task)
+        await until(lambda: _used(stage, 1))
+        await stage.dispatch(task)
+        await stage.fact(task, "deferred")
+        answer.set()
+        await stage.fact(task, "accepted")
+        await stage.dispatch(other)
+        assert (await stage.fact(other, "deferred")).reasons[0].rule == "day_limit"
+    assert len(stage.provider.requests) == 1
 
 
 async def test_two_replicas_keep_one_day_limit(stage: Stage) -> None:
@@ -173,7 +217,7 @@ async def _take(pool: Pool, count: int, most: int = 10) -> Share:
 
 async def _rest(pool: Pool, seconds: float) -> dict[Pair, float]:
     async with pool.transaction() as conn:
-        return await limits.rest(conn, {MARIA: seconds})
+        return (await limits.rest(conn, {MARIA: seconds}))[0]
 
 
 async def _freeze(database: Database, at: datetime) -> datetime:

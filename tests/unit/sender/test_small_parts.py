@@ -1,6 +1,6 @@
 """Breaker, lanes, tickets, callback URLs and what exceptions prove, each by itself."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -9,13 +9,16 @@ import aiohttp
 import pytest
 
 from shared.events import identities
+from shared.events.configuration import SenderAccount
 from shared.kafka import Record
 from shared.sender.attempts import Attempt, Frame, Work
 from shared.sender.breaker import FAILURES_TO_OPEN, OPEN_SECONDS_MAX, Breaker
 from shared.sender.callbacks import Callback, Callbacks
 from shared.sender.calls import AnswerTooLargeError, proves
 from shared.sender.lanes import Lanes
-from shared.sender.provider import Refused, Unknown
+from shared.sender.picking import Picked, Picker
+from shared.sender.provider import Account, Refused, Unknown
+from shared.sender.store.claims import Candidate
 from shared.sender.tickets import Tickets
 from tests.support.contacts import a_task, now
 
@@ -62,6 +65,34 @@ def test_calls_from_before_it_opened_do_not_lengthen_the_pause() -> None:
     for _ in range(FAILURES_TO_OPEN + 50):
         breaker.failed(0.0)
     assert breaker.shut_for(0.0) <= 6.0
+
+
+def test_a_probe_that_never_left_lets_the_next_one_through() -> None:
+    """The database failed between picking and claiming: the lane must not stay shut for ever."""
+    lanes = Lanes()
+    work = _work(account_id="a")
+    lane = lanes.lane("acme", "a")
+    for _ in range(FAILURES_TO_OPEN):
+        lane.breaker.failed(0.0)
+    later = OPEN_SECONDS_MAX * 2
+    lane.breaker.probing()
+    assert lane.breaker.room(later, 5) == 0
+    candidate = Candidate(
+        work=work, provider="twilio", address_digest="d", template="t@1", budget=timedelta()
+    )
+    settings = SenderAccount(
+        channel="sms",
+        provider="twilio",
+        sender="+5511999990000",
+        rate_per_second=1.0,
+        credentials={},
+    )
+    account = Account(tenant_id="acme", account_id="a", settings=settings, credentials={})
+    picked = Picked()
+    picked.candidates.append((candidate, account))
+    nothing: Any = None  # undoing composes nothing and takes no permits
+    Picker(nothing, nothing, lanes).undo(picked)
+    assert (lane.breaker.room(later, 5), lanes.take(lane, 5)) == (1, [work])
 
 
 def test_lanes_take_turns_and_keep_their_order() -> None:
