@@ -33,7 +33,7 @@ IDLE_SECONDS = 0.25  # between looks at what time alone makes due; all else wake
 # it must grow with the load; the first one after a rest waits for nothing.
 SPACING_SECONDS = 0.05
 FEW_SPACING_SECONDS = 0.01  # after a batch of a few: a lone fact must not wait for company
-BUSY_RECORDS = 16
+BUSY_RECORDS = 4  # a process owns up to a dozen shards: their cycles must not add up
 RETRY_SECONDS = 0.5  # after a lost database connection
 
 log = get_logger(__name__)
