@@ -124,7 +124,10 @@ class Caller:
             callback_url=self._callbacks.url(call.attempt),
             validity_seconds=max(1, int(left.total_seconds())),
             reference=self._callbacks.reference(call.attempt),
-            unsubscribe_url=self._callbacks.unsubscribe_url(call.attempt),
+            # Only mails carry it, and making it costs every other message its signature.
+            unsubscribe_url=self._callbacks.unsubscribe_url(call.attempt)
+            if call.attempt.frame.channel == "email"
+            else "",
             sandbox=self._clock.sandbox,
             stopped=lambda: self._hold_on(call) is not None,
         )
