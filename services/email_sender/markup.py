@@ -16,8 +16,13 @@ BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3"})
 EMPTY = frozenset({"br", "img", "hr", "meta", "link", "input"})
 ATTRIBUTES_CHARS_MAX = 1_000  # of a tag, where its class stands
 OPEN_MAX = 64  # elements that an end tag may close: tags never closed must not be searched for ever
-# A tag ends where the next one begins, at the latest; declarations and conditions show nothing.
-_TAG = re.compile(r"<(?:(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*)|[!?])(?P<rest>[^<>]*)>")
+# A tag ends where the next one begins, at the latest, and not at a `>` between quotes that match;
+# declarations and conditions show nothing. Nothing here is given back once it is taken.
+_TAG = re.compile(
+    r"<(?:(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*+)|[!?])"
+    r"""(?P<rest>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+(?=>)|[^<>]*+)>"""
+)
+_COMMENT_END = re.compile(r"--!?>")
 _QUOTING_CLASS = re.compile(r"""\bclass\s?=\s?["']?[^"'<>=]{0,100}\bgmail_quote\b""", re.IGNORECASE)
 _SPACE = re.compile(r"[^\S\n]+")
 
@@ -40,10 +45,14 @@ def shown(markup: str) -> str:
 
 
 def _without_comments(markup: str) -> Iterator[str]:
+    """Return what stands outside comments; one that is begun in another is part of it."""
     first, *comments = markup.split("<!--")
     yield first
     for each in comments:
-        yield each.partition("-->")[2]
+        if each.startswith((">", "->")):  # `<!-->` is a whole comment, and ends one that is open
+            yield each.partition(">")[2]
+        elif end := _COMMENT_END.search(each):
+            yield each[end.end() :]
 
 
 class _Shown:
