@@ -26,7 +26,14 @@ NO_COMPLAINT = "not-spam"  # RFC 6430: the person took the mail out of the spam 
 _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 # In free words a date or a version may look like a status: only beside what goes with one.
 _QUOTED_STATUS = re.compile(
-    r"(?:\b5\d\d[ -]{1,3}#?|#|status:? {0,3})(5\.[0-7]\.\d{1,3})\b", re.IGNORECASE
+    r"(?:\b5\d\d[ :-]{1,3}#?|#|status:? {0,3}|smtp; {0,3})(5\.[0-7]\.\d{1,3})\b", re.IGNORECASE
+)
+# Bare, it begins what is said of an address on the same line; 5.1.26 is a day, whatever stands by.
+_BARE_STATUS = re.compile(r"(?:^\s{0,8}|[(;:] ?)(5\.[0-7]\.(?![23]\d\b)\d{1,3})\b(?![./-]\d)")
+_OF_AN_ADDRESS = re.compile(
+    r"\b(?:recipient|mailbox|user|address|destinat[aá]ri|usu[aá]ri|endere[cç]o|caixa postal"
+    r"|buz[oó]n|direcci[oó]n)",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[a-z][a-z-]{0,31}")
 
@@ -63,8 +70,7 @@ def complaint(message: Message, reference: str, name: str) -> StatusReceipt:
 
 def report_without_form(text: str, reference: str, name: str) -> StatusReceipt:
     """Return a bounce in free words: negative only when it quotes a permanent status."""
-    found = _QUOTED_STATUS.search(text)
-    status = found[1] if found is not None else None
+    status = _told_in_words(text)
     return StatusReceipt(
         provider_ref=name,
         provider_word="bounce",
@@ -73,6 +79,16 @@ def report_without_form(text: str, reference: str, name: str) -> StatusReceipt:
         error=_error(status) if status else None,
         our_reference=reference,
     )
+
+
+def _told_in_words(text: str) -> str | None:
+    found = _QUOTED_STATUS.search(text)
+    for line in text.splitlines() if found is None else ():
+        found = _BARE_STATUS.search(line)
+        if found is not None and _OF_AN_ADDRESS.search(line):
+            break
+        found = None
+    return found[1] if found is not None else None
 
 
 def _blocks(message: Message, kind: str) -> list[Message]:
