@@ -16,12 +16,19 @@ from shared.sender.replies import is_opt_out
 PART_CHARS_MAX = 100_000  # of a part that is looked at; people write less
 TEXT_CHARS_MAX = 4_000  # of the new text that is kept
 MARKER_CHARS_MAX = 300  # a longer line introduces no quotation
+INTRODUCING_LINES = 3  # mail programs break a line that introduces one at 72 to 78 characters
 QUOTED_LINES = 4  # a quotation begins so close below the line that introduces it
 HEADER_LINES = 4  # a quoted header names sender and date or subject so close together
 
 _ATTRIBUTION_START = re.compile(r"(?:on|em|el|le|no dia|a|at)\b", re.IGNORECASE)
 _ATTRIBUTION_END = re.compile(
     r"(?:wrote|escreveu|escribi[oó]|a écrit|writes|disse)\s?:\s*$", re.IGNORECASE
+)
+# Gmail in Portugal names the writer first: `Loja <a@b> escreveu no dia …:`.
+_WRITER_FIRST = re.compile(
+    r"[^<>]{0,100}<[^<>\s]{1,254}>\s+(?:wrote|escreveu|escribi[oó])\s+(?:no dia|em|on|el)\b"
+    r".*:\s*$",
+    re.IGNORECASE,
 )
 _DATED = re.compile(r"@|\d[/:.-]\d|\b20\d\d\b")  # what else introduces a quotation: who, when
 _YOU_WROTE = re.compile(
@@ -47,8 +54,11 @@ _NEXT_HEADER = re.compile(
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(
-    r"\s*(?:sent from|enviad[oa] d[eo]|enviado desde|get outlook|obter o outlook"
-    r"|obtener outlook)\b.{0,60}$",
+    r"\s*(?:sent from\b|enviad[oa] d[eo]\b|enviado desde\b"
+    r"|(?:sent with|sent using|enviad[oa] (?:com|con|via|pelo))\W(?:o |a |el )?\W?"
+    r"(?:proton|spark|aqua|yahoo|gmail|outlook|tuta|canary|blue ?mail|mailspring|zoho)"
+    r"|(?:get|obter|obt[eé]n|obtener|obtenha|baixe|baixar|descargar?|download) (?:o )?outlook\b"
+    r").{0,120}$",
     re.IGNORECASE,
 )
 _REPLYING = re.compile(r"\s*(?:re|res|rv|fw|fwd|enc|aw|tr)\s?(?:\[\d+\])?:", re.IGNORECASE)
@@ -122,13 +132,30 @@ def _introduces(lines: list[str], number: int) -> int:
     line = lines[number]
     if len(line) > MARKER_CHARS_MAX or not line.strip() or line.lstrip().startswith(">"):
         return 0
-    # Mail programs break the line at 78 characters: "… wrote:" may stand on the next one.
-    for count in (1, 2):
-        joined = " ".join(lines[number : number + count])[-MARKER_CHARS_MAX:]
-        named = _ATTRIBUTION_START.match(line.lstrip()) or (count == 1 and _DATED.search(line))
-        if named and _ATTRIBUTION_END.search(joined):
-            return count
+    group: list[str] = []
+    for each in lines[number : number + INTRODUCING_LINES]:
+        if group and not each.strip():
+            break
+        group.append(each)
+        if _is_attribution(group):
+            return len(group)
     return 0
+
+
+def _is_attribution(group: list[str]) -> bool:
+    """Say whether these lines together, and no fewer, name a writer; a wish below none is theirs.
+
+    Three lines are one only with an address or a date.
+    """
+    joined = " ".join(group)[-MARKER_CHARS_MAX:]
+    alone = len(group) == 1
+    named = _ATTRIBUTION_START.match(group[0].lstrip()) or (alone and _DATED.search(joined))
+    if named and _ATTRIBUTION_END.search(joined):
+        found = len(group) < INTRODUCING_LINES or _DATED.search(joined) is not None
+    else:
+        wraps = "@" in group[0] or (not alone and group[1].lstrip().startswith("<"))
+        found = wraps and _WRITER_FIRST.match(joined) is not None
+    return found and (alone or not any(is_opt_out(each) for each in group))
 
 
 def _begins_quotation(lines: list[str], number: int) -> bool:
