@@ -162,8 +162,9 @@ def contact_recorded(
     """
     del now
     state = out.state
+    if str(event_id) not in state.past:  # a copy must not do what was asked for anew since
+        hand_offs.recorded(out, event)
     state.past[str(event_id)] = PastContact(channel=event.channel, at=event.at)
-    hand_offs.recorded(out, event)
     if event.outcome != "wrong_person":
         return
     stamp = stamp_of(event.occurred_at, event_id)

@@ -3,11 +3,13 @@
 In: a step that no message can carry, or a debt that has fallen silent while people have a step of
 it. Out: the work item with what makes acting on it lawful (`policy.licence`), or its end. A step
 that was withdrawn is pending again: when the debt may be talked about, a person is asked anew,
-under another id, with what is owed by then.
+under another id, with what is owed by then. Dates and packs are looked at when the debtor is: a new
+version of a pack wakes nobody, so until then a request stands with the hours it was published with.
 """
 
 from uuid import UUID
 
+from services.scheduler.policy.consent import consent_for
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.drafts import (
     DONE,
@@ -16,12 +18,12 @@ from services.scheduler.policy.drafts import (
     WorkItemDraft,
     WorkItemEnd,
 )
-from services.scheduler.policy.licence import addresses_of, reach_of, request_of
+from services.scheduler.policy.licence import addresses_of, law_of, reach_of, request_of
 from services.scheduler.policy.progress import taken_over
 from services.scheduler.policy.rulebook import HANDOFF, Step
 from services.scheduler.policy.scene import Scene
 from services.scheduler.policy.setting import Setting
-from services.scheduler.policy.state import DebtState, HandOff, StepRecord
+from services.scheduler.policy.state import DebtorState, DebtState, HandOff, StepRecord
 from shared.events.contact import Reason
 from shared.events.debt import ContactRecorded
 from shared.events.hold import subject_of
@@ -40,11 +42,13 @@ def ask(scene: Scene, step: Step, reason: Reason) -> None:
     debt.work_opened.append(mark)
     record = debt.steps.setdefault(step.key, StepRecord(mandatory=step.mandatory))
     k = record.k[HANDOFF] = record.k.get(HANDOFF, 0) + 1
-    cause = fact_id(debt.debt_id, HAND_OFF, f"{debt.episode}:{step.key}:{k}")
-    item_id = fact_id(cause, HAND_OFF)
+    cause, item_id = _ids(debt, step.key, k)
     request = request_of(scene, step, item_id, reason)
     debt.handed[step.key] = HandOff(
-        work_item_id=item_id, balance=debt.balance(), addresses=addresses_of(request.reach)
+        work_item_id=item_id,
+        balance=debt.balance(),
+        addresses=addresses_of(request.reach),
+        law=law_of(scene),
     )
     setting.decision.work_items.append(
         WorkItemDraft(
@@ -79,20 +83,30 @@ def silence(setting: Setting, debt: DebtState, reason: Reason) -> None:
         _withdraw(setting, debt, key, reason.rule)
 
 
+def opted_out(state: DebtorState, step: Step) -> bool:
+    """Say whether the person asked to be left alone on a channel of the step's messages."""
+    return any(
+        point.channel in step.message_channels and consent_for(state, point) == "revoked"
+        for point in state.points
+    )
+
+
 def review(scene: Scene) -> None:
-    """Take back what was asked for on other terms: a figure or an address is no longer true."""
+    """Take back what was asked for on terms that are no longer true."""
     debt = scene.view.debt
     if not debt.handed:
         return
     stopped = held(scene.setting)
-    usable = set(addresses_of(reach_of(scene)))
+    terms = HandOff(
+        work_item_id=debt.debt_id,
+        balance=debt.balance(),
+        addresses=addresses_of(reach_of(scene)),
+        law=law_of(scene),
+    )
     for key, given in list(debt.handed.items()):
-        if stopped is not None:
-            _withdraw(scene.setting, debt, key, stopped.rule)
-        elif given.balance != debt.balance():
-            _withdraw(scene.setting, debt, key, "handoff.balance_changed")
-        elif not usable.issuperset(given.addresses):
-            _withdraw(scene.setting, debt, key, "handoff.address_lost")
+        rule = stopped.rule if stopped is not None else _broken(scene, key, given, terms)
+        if rule is not None:
+            _withdraw(scene.setting, debt, key, rule)
 
 
 def overtaken(scene: Scene, step: Step) -> None:
@@ -102,15 +116,18 @@ def overtaken(scene: Scene, step: Step) -> None:
 
 
 def recorded(out: Folded, event: ContactRecorded) -> None:
-    """Somebody outside did what a hand-off asked for; another outcome leaves it open."""
+    """Somebody outside did what a hand-off asked for; another outcome leaves it open.
+
+    What was asked for anew meanwhile is done, too: nobody is called twice for one step.
+    """
     if event.work_item_id is None or event.outcome not in DOING:
         return
     for debt in out.state.debts.values():
-        for key, given in list(debt.handed.items()):
-            if given.work_item_id == event.work_item_id:
-                del debt.handed[key]
-                out.endings.append(WorkItemEnd(given.work_item_id, DONE, event.outcome))
-                taken_over(out.state, debt.debt_id, key, event.at)
+        for key, record in debt.steps.items():
+            numbers = range(1, record.k.get(HANDOFF, 0) + 1)
+            if any(_ids(debt, key, k)[1] == event.work_item_id for k in numbers):
+                _done(out, debt, key, event)
+                return
 
 
 def closed(out: Folded, debt: DebtState, step_key: str, work_item_id: UUID) -> None:
@@ -127,6 +144,40 @@ def ask_again(debt: DebtState, step_key: str) -> None:
     step = debt.steps.get(step_key)
     if step is not None and step.state == "handed_off":
         step.state = "pending"
+
+
+def _broken(scene: Scene, step_key: str, given: HandOff, terms: HandOff) -> str | None:
+    """Return the rule by which a hand-off no longer stands, given today's terms; None: it stands.
+
+    A smaller balance renews it: nobody may ask for more than is owed. A greater one does not, or
+    daily interest would ask a person anew every day.
+    """
+    step = scene.view.ladder.step(step_key)
+    if step is not None and opted_out(scene.setting.state, step):
+        return "handoff.opted_out"
+    if terms.balance < given.balance:
+        return "handoff.balance_changed"
+    if not set(terms.addresses).issuperset(given.addresses):
+        return "handoff.address_lost"
+    if given.law and given.law != terms.law:
+        return "handoff.law_changed"
+    return None
+
+
+def _done(out: Folded, debt: DebtState, step_key: str, event: ContactRecorded) -> None:
+    given = debt.handed.pop(step_key, None)
+    if given is not None:
+        out.endings.append(WorkItemEnd(given.work_item_id, DONE, event.outcome))
+    mark = _mark(debt, step_key)
+    if mark not in debt.work_opened:  # it was taken back before the report came
+        debt.work_opened.append(mark)
+    taken_over(out.state, debt.debt_id, step_key, event.at)
+
+
+def _ids(debt: DebtState, step_key: str, k: int) -> tuple[UUID, UUID]:
+    """Return the cause and the id of the step's work item number `k` in this episode."""
+    cause = fact_id(debt.debt_id, HAND_OFF, f"{debt.episode}:{step_key}:{k}")
+    return cause, fact_id(cause, HAND_OFF)
 
 
 def _withdraw(setting: Setting, debt: DebtState, step_key: str, rule: str) -> None:

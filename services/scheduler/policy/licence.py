@@ -7,7 +7,10 @@ frozen for hours (`policy.permit`); a hand-off lasts for days, so it carries eve
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from hashlib import blake2b
 from uuid import UUID
+
+import msgspec
 
 from services.scheduler.policy.calendar import Calendar, start_of
 from services.scheduler.policy.caps import counted, used
@@ -23,6 +26,7 @@ from shared.events.hold import subject_of
 # As long as the topic keeps the record: nobody can read a request that may no longer be acted on.
 DATES = 7
 OPENINGS_MAX = 4 * DATES  # a day's window may be cut by holidays and zones, never so often
+LAW_DIGEST_BYTES = 8  # tells the terms of one debtor apart
 CHANNELS = ("voice", "letter")  # what outside systems do; messages are the senders'
 NOT_FOR_PEOPLE = frozenset({"opt_out"})  # a line for the end of messages
 
@@ -93,6 +97,15 @@ def reach_of(scene: Scene) -> tuple[Reach, ...]:
 def addresses_of(reach: Iterable[Reach]) -> tuple[str, ...]:
     """Return every address of a licence, with its channel."""
     return tuple(f"{each.channel}:{address}" for each in reach for address in each.addresses)
+
+
+def law_of(scene: Scene) -> str:
+    """Return a digest of what the openings follow from: packs, zones, places."""
+    jurisdiction = scene.jurisdiction
+    zones = [zone.key for zone in jurisdiction.zones]
+    # The first zone counts the dates; the order of the others says nothing.
+    told = (jurisdiction.label, zones[:1], sorted(zones[1:]), scene.setting.state.places)
+    return blake2b(msgspec.json.encode(told), digest_size=LAW_DIGEST_BYTES).hexdigest()
 
 
 def _end(scene: Scene, today: date) -> datetime:

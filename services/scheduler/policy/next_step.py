@@ -77,7 +77,7 @@ def _follow_up(scene: Scene, follow: followups.FollowUp) -> Candidate | None:
     if choice.way is not None:
         hand_offs.overtaken(scene, step)
         return Candidate(debt, step, choice, scene.jurisdiction, scene.view.day, reason)
-    if _for_a_person(step, choice) and hand_offs.held(scene.setting) is None:
+    if _for_a_person(scene, step, choice) and hand_offs.held(scene.setting) is None:
         hand_offs.ask(scene, step, reason)
     return None
 
@@ -97,7 +97,7 @@ def _step(scene: Scene, step: Step, position: steps.Position) -> Candidate | Ver
             return Verdict(kind=VerdictKind.WAIT, reasons=(again.reason,), until=until)
     elif (passing := _passing(choice)) is not None:
         return missing(scene.setting, passing)
-    elif _for_a_person(step, choice):
+    elif _for_a_person(scene, step, choice):
         return _hand_off(scene, step, position)
     elif any(why == "address_held" for _, why in choice.passed_over):
         until = scene.setting.now + silence.HOLD_RECHECK
@@ -124,9 +124,11 @@ def _hand_off(scene: Scene, step: Step, position: steps.Position) -> Verdict:
     return Verdict(kind=VerdictKind.WAIT, reasons=(position.reason, reason), until=until)
 
 
-def _for_a_person(step: Step, choice: Choice) -> bool:
+def _for_a_person(scene: Scene, step: Step, choice: Choice) -> bool:
     """Say whether a person may take the step over: never from whom asked to be left alone."""
-    return HANDOFF in step.channels and not any(why in NOBODY_ELSE for _, why in choice.passed_over)
+    if HANDOFF not in step.channels or any(why in NOBODY_ELSE for _, why in choice.passed_over):
+        return False
+    return not hand_offs.opted_out(scene.setting.state, step)  # also where a message left already
 
 
 def _passing(choice: Choice) -> str | None:

@@ -129,11 +129,15 @@ class StepRecord(Compact):
 
 
 class HandOff(Compact):
-    """A step that a person has: the work item, and the terms on which it was asked for."""
+    """A step that a person has: the work item, and the terms on which it was asked for.
+
+    `law` is a digest of packs, zones and places; empty: asked for before it was kept.
+    """
 
     work_item_id: UUID
     balance: int = 0
     addresses: tuple[str, ...] = ()
+    law: str = ""
 
 
 class DebtState(Compact):
