@@ -9,6 +9,7 @@ fact and unites what has an id, so it may repeat, and events may have come to th
 from datetime import datetime
 from uuid import UUID
 
+from services.scheduler.policy import hand_offs
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.fold_debts import FIELDS, REPLY_KEY, change_debt_hold
 from services.scheduler.policy.fold_people import (
@@ -62,6 +63,7 @@ def absorbed(
     theirs = decode(bytes(event.state))
     _take_person(out, theirs, address_subject)
     for debt_id, debt in theirs.debts.items():
+        hand_offs.withdrawn_by_merge(out, debt)
         mine = state.debts.get(debt_id)
         state.debts[debt_id] = debt if mine is None else _joined(out, mine, debt)
     _take_contacts(out, theirs)

@@ -9,6 +9,7 @@ version of a pack wakes nobody, so until then a request stands with the hours it
 
 from uuid import UUID
 
+from services.scheduler.policy import followups
 from services.scheduler.policy.consent import consent_for
 from services.scheduler.policy.decision import Folded
 from services.scheduler.policy.drafts import (
@@ -36,10 +37,9 @@ DOING = frozenset({"answered", "right_party", "promise", "delivered_notice"})
 def ask(scene: Scene, step: Step, reason: Reason) -> None:
     """Give the step to a person, once until it is withdrawn."""
     setting, debt = scene.setting, scene.view.debt
-    mark = _mark(debt, step.key)
-    if mark in debt.work_opened:
+    if asked(debt, step):
         return
-    debt.work_opened.append(mark)
+    debt.work_opened.append(_mark(debt, step.key))
     record = debt.steps.setdefault(step.key, StepRecord(mandatory=step.mandatory))
     k = record.k[HANDOFF] = record.k.get(HANDOFF, 0) + 1
     cause, item_id = _ids(debt, step.key, k)
@@ -65,6 +65,11 @@ def ask(scene: Scene, step: Step, reason: Reason) -> None:
     )
 
 
+def asked(debt: DebtState, step: Step) -> bool:
+    """Say whether a person has the step, or had it until it was done."""
+    return _mark(debt, step.key) in debt.work_opened
+
+
 def held(setting: Setting) -> Reason | None:
     """Return the hold on hand-offs themselves (a channel like the others), None when there is none.
 
@@ -75,6 +80,14 @@ def held(setting: Setting) -> Reason | None:
         return None
     inputs = {"scope": found.scope, "reason": found.reason, "hold_id": str(found.hold_id)}
     return Reason(rule="hold", version=str(found.version), verdict="held", inputs=inputs)
+
+
+def withdrawn_by_merge(out: Folded, debt: DebtState) -> None:
+    """Take a merged debtor's hand-offs back: the survivor is another person to the outside."""
+    for key, given in debt.handed.items():
+        out.endings.append(WorkItemEnd(given.work_item_id, WITHDRAWN, "debtor.merged"))
+        ask_again(debt, key)
+    debt.handed = {}
 
 
 def silence(setting: Setting, debt: DebtState, reason: Reason) -> None:
@@ -143,7 +156,7 @@ def ask_again(debt: DebtState, step_key: str) -> None:
     debt.work_opened = [each for each in debt.work_opened if each != mark]
     step = debt.steps.get(step_key)
     if step is not None and step.state == "handed_off":
-        step.state = "pending"
+        step.state, step.reason = "pending", None
 
 
 def _broken(scene: Scene, step_key: str, given: HandOff, terms: HandOff) -> str | None:
@@ -152,7 +165,8 @@ def _broken(scene: Scene, step_key: str, given: HandOff, terms: HandOff) -> str 
     A smaller balance renews it: nobody may ask for more than is owed. A greater one does not, or
     daily interest would ask a person anew every day.
     """
-    step = scene.view.ladder.step(step_key)
+    view = scene.view
+    step = view.ladder.step(step_key)
     if step is not None and opted_out(scene.setting.state, step):
         return "handoff.opted_out"
     if terms.balance < given.balance:
@@ -161,6 +175,8 @@ def _broken(scene: Scene, step_key: str, given: HandOff, terms: HandOff) -> str 
         return "handoff.address_lost"
     if given.law and given.law != terms.law:
         return "handoff.law_changed"
+    if not followups.stands(scene.setting.state, view.debt, step_key, step, view.zone, view.day):
+        return "fallback.not_needed"
     return None
 
 

@@ -43,9 +43,9 @@ def on_ladder(
     if position.reason.rule != "ladder.contact_open":
         follow = followups.find(view, setting.state.contacts, setting.state.answered_at)
     if follow is not None and follow.due <= day:
-        candidate = _follow_up(scene, follow)
-        if candidate is not None:
-            return candidate
+        found_now = _follow_up(scene, follow)
+        if found_now is not None:
+            return found_now
         follow = None
     step = position.step
     if position.work_item is not None:
@@ -68,7 +68,7 @@ def _waiting(scene: Scene, position: steps.Position, follow: followups.FollowUp 
     return Verdict(kind=VerdictKind.WAIT, reasons=tuple(reasons), until=until)
 
 
-def _follow_up(scene: Scene, follow: followups.FollowUp) -> Candidate | None:
+def _follow_up(scene: Scene, follow: followups.FollowUp) -> Candidate | Verdict | None:
     """Send the step on its next channel, or give it to a person when there is none left."""
     debt, step = scene.view.debt, follow.step
     record = debt.steps[step.key]
@@ -77,8 +77,12 @@ def _follow_up(scene: Scene, follow: followups.FollowUp) -> Candidate | None:
     if choice.way is not None:
         hand_offs.overtaken(scene, step)
         return Candidate(debt, step, choice, scene.jurisdiction, scene.view.day, reason)
-    if _for_a_person(scene, step, choice) and hand_offs.held(scene.setting) is None:
-        hand_offs.ask(scene, step, reason)
+    if not _for_a_person(scene, step, choice) or hand_offs.asked(debt, step):
+        return None
+    stopped = hand_offs.held(scene.setting)
+    if stopped is not None:
+        return _until_lifted(scene, reason, stopped)
+    hand_offs.ask(scene, step, reason)
     return None
 
 
@@ -100,9 +104,7 @@ def _step(scene: Scene, step: Step, position: steps.Position) -> Candidate | Ver
     elif _for_a_person(scene, step, choice):
         return _hand_off(scene, step, position)
     elif any(why == "address_held" for _, why in choice.passed_over):
-        until = scene.setting.now + silence.HOLD_RECHECK
-        reasons = (position.reason, choice.reason())
-        return Verdict(kind=VerdictKind.WAIT, reasons=reasons, until=until, recheck=True)
+        return _until_lifted(scene, position.reason, choice.reason())
     return Candidate(view.debt, step, choice, scene.jurisdiction, view.day, position.reason)
 
 
@@ -111,9 +113,7 @@ def _hand_off(scene: Scene, step: Step, position: steps.Position) -> Verdict:
     debt = scene.view.debt
     stopped = hand_offs.held(scene.setting)
     if stopped is not None:
-        later = scene.setting.now + silence.HOLD_RECHECK
-        reasons = (position.reason, stopped)
-        return Verdict(kind=VerdictKind.WAIT, reasons=reasons, until=later, recheck=True)
+        return _until_lifted(scene, position.reason, stopped)
     hand_offs.ask(scene, step, position.reason)
     reason = Reason(rule="ladder.handed_off", verdict="wait", inputs={"step": step.key})
     until = None
@@ -122,6 +122,12 @@ def _hand_off(scene: Scene, step: Step, position: steps.Position) -> Verdict:
         record.state, record.at = "handed_off", scene.setting.now
         until = scene.start(step.channels[0], scene.view.day + steps.ONE_DAY)
     return Verdict(kind=VerdictKind.WAIT, reasons=(position.reason, reason), until=until)
+
+
+def _until_lifted(scene: Scene, *reasons: Reason) -> Verdict:
+    """Wait for the end of a hold that no event of the debtor will tell."""
+    later = scene.setting.now + silence.HOLD_RECHECK
+    return Verdict(kind=VerdictKind.WAIT, reasons=reasons, until=later, recheck=True)
 
 
 def _for_a_person(scene: Scene, step: Step, choice: Choice) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler.policy.decision import Defer, Drop, Folded, Go
-from services.scheduler.policy.drafts import WorkItemDraft
+from services.scheduler.policy.drafts import DONE, WorkItemDraft
 from services.scheduler.policy.escalation import advance
 from services.scheduler.policy.state import ContactRecord, DebtorState, DebtState, StepRecord
 from shared.events.contact import Item, Reason
@@ -56,12 +56,15 @@ def waived(state: DebtorState, debt_id: UUID, step_key: str, now: datetime) -> N
 
 
 def taken_over(state: DebtorState, debt_id: UUID, step_key: str, now: datetime) -> None:
-    """Record that a person did what a step is about, unless it left or is over by itself."""
+    """Record that a person did what a step is about, unless it left or is over by itself.
+
+    `reason` tells such a step from one that a person only has: later steps may build on it.
+    """
     step = state.debts[str(debt_id)].steps.setdefault(step_key, StepRecord())
-    if step.state == "pending":
+    if step.state == "pending" or (step.state == "handed_off" and step.reason != DONE):
         step.state = "handed_off"
         step.at = now
-        step.reason = None
+        step.reason = DONE
 
 
 def approved(state: DebtorState, debt_id: UUID, step_key: str) -> None:

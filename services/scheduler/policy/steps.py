@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.scheduler.policy.drafts import DONE
 from services.scheduler.policy.rulebook import Ladder, Step
 from services.scheduler.policy.state import DebtState, StepRecord
 from shared.events.contact import Reason
@@ -170,7 +171,7 @@ def _due(view: View, step: Step, record: StepRecord) -> Position:
 
 def _earliest(view: View, step: Step) -> tuple[date | None, str]:
     """Return the first date the step may be taken on and the rule that says so; None: not known."""
-    taken = [(r.at, key) for key, r in view.debt.steps.items() if r.state in TAKEN and r.at]
+    taken = [(r.at, key) for key, r in view.debt.steps.items() if _taken(r) and r.at]
     days = {key: at.astimezone(view.zone).date() for at, key in taken}
     earliest, rule = due_day(view.debt, step), "ladder.step_due"
     limits: list[tuple[date, str]] = []
@@ -197,8 +198,15 @@ def _later_due(view: View, index: int) -> bool:
 
 
 def _never(debt: DebtState, key: str) -> bool:
-    state = debt.steps.get(key, NOTHING_DONE).state
-    return state in ("handed_off", "entered_late", "missed", "withheld", "waived")
+    record = debt.steps.get(key, NOTHING_DONE)
+    if _taken(record):
+        return False
+    return record.state in ("handed_off", "entered_late", "missed", "withheld", "waived")
+
+
+def _taken(record: StepRecord) -> bool:
+    """Say whether the step's message left, or a person did the step."""
+    return record.state in TAKEN or (record.state == "handed_off" and record.reason == DONE)
 
 
 def _overtaken(debt: DebtState, ladder: Ladder, index: int) -> bool:

@@ -9,8 +9,9 @@ import pytest
 
 from services.scheduler.policy.consent import pick_point
 from services.scheduler.policy.decision import Folded
+from services.scheduler.policy.drafts import WorkItemEnd
 from services.scheduler.policy.people import debtor_subjects
-from services.scheduler.policy.state import DebtorState, Point, copy, encode
+from services.scheduler.policy.state import DebtorState, HandOff, Point, StepRecord, copy, encode
 from shared.events import debt as events
 from shared.events.identities import hold_id
 from tests.unit.scheduler.policy.builders import (
@@ -212,3 +213,16 @@ def test_a_part_told_twice_counts_once() -> None:
     before = encode(desk.known)
     assert taken_over(desk, old.known).hold_changes == []
     assert encode(desk.known) == before
+
+
+def test_hand_offs_of_the_merged_one_are_taken_back_and_may_be_asked_anew() -> None:
+    desk, old = survivor(), old_desk()
+    debt = old.known.debts[str(uid("d2"))]
+    debt.handed["notice"] = HandOff(work_item_id=uid("item"))
+    debt.work_opened = ["handoff:0:notice", "mandatory_failed:0:notice"]
+    debt.steps["notice"] = StepRecord(state="handed_off", k={"handoff": 1})
+    folded = taken_over(desk, old.known)
+    assert folded.endings == [WorkItemEnd(uid("item"), "withdrawn", "debtor.merged")]
+    mine = desk.known.debts[str(uid("d2"))]
+    assert (mine.handed, mine.work_opened) == ({}, ["mandatory_failed:0:notice"])
+    assert (mine.steps["notice"].state, mine.steps["notice"].k) == ("pending", {"handoff": 1})

@@ -14,14 +14,13 @@ from tests.unit.scheduler.policy.test_fallback import DEBT, desk, on, sent
 from tests.unit.scheduler.policy.test_hand_off import closed
 from tests.unit.scheduler.policy.test_hand_off_terms import (
     LANDLINE,
+    MANDATORY,
     MOBILE,
     asked,
     ended,
     handed,
     payment,
 )
-
-ANSWERED_LATE = "2026-10-13 15:00"
 
 
 def caller(*channels: str, **changes: Any) -> Desk:
@@ -150,3 +149,54 @@ def test_a_hand_off_of_before_its_law_was_kept_stands() -> None:
     made.state = decode(encode(made.known))
     assert b'"law"' not in encode(made.known)
     assert ended(made.decide("2026-10-06 16:30")) == []
+
+
+@pytest.mark.parametrize("fact", ["replied", "read", "delivered"])
+def test_an_answer_takes_the_hand_off_of_a_follow_up_back(fact: str) -> None:
+    made = caller()
+    _, contact_id = sent(made, "2026-10-06 15:00")
+    [_] = asked(made.decide("2026-10-07 15:00"))
+    made.now = at("2026-10-07 16:00")
+    made.report(contact_id, fact)
+    decision = made.decide("2026-10-07 16:30")
+    assert ended(decision) == [("withdrawn", "fallback.not_needed")]
+    assert asked(decision) == asked(made.decide("2026-10-08 15:00")) == []
+
+
+def test_a_hold_on_hand_offs_delays_that_of_a_follow_up() -> None:
+    made, _ = followed_up()
+    made.holds = [hold("channel", subject_of("channel", TENANT, "handoff"))]
+    decision = made.decide("2026-10-11 16:00")
+    assert ended(decision) == [("withdrawn", "hold")]
+    assert decision.held, "a lift wakes the debtor"
+    made.holds = []
+    assert len(asked(made.decide("2026-10-11 17:00"))) == 1
+
+
+def test_a_hold_on_hand_offs_does_not_delay_what_a_person_did_already() -> None:
+    made, _ = followed_up()
+    given = made.known.debts[DEBT].handed["notice"]
+    made.tell("contact.recorded", report_of(given.work_item_id))
+    made.holds = [hold("channel", subject_of("channel", TENANT, "handoff"))]
+    assert not made.decide("2026-10-11 17:00").held
+
+
+AFTER_NOTICE = "    offset_days: 20\n    after_step: notice\n    mandatory: true\n"
+
+
+@pytest.mark.parametrize("ladder", [MANDATORY, on("email", "handoff")])
+def test_what_a_person_did_is_what_later_steps_build_on(ladder: str) -> None:
+    ladder = ladder.replace("    offset_days: 20\n", AFTER_NOTICE)
+    made, request = handed(ladder, contact_points=(point(), point(MOBILE, channel="voice")))
+    made.decide("2026-10-06 16:00")
+    report = report_of(request.work_item_id, "delivered_notice")
+    made.tell("contact.recorded", report)
+    step = made.known.debts[DEBT].steps["notice"]
+    assert (step.state, step.reason, step.at) == ("handed_off", "done", report.at)
+    [plan] = made.decide("2026-10-27 15:00").contacts
+    assert plan.step_key == "later"
+
+
+def test_a_step_that_a_person_only_has_is_not_built_on() -> None:
+    made, _ = handed(MANDATORY.replace("    offset_days: 20\n", AFTER_NOTICE))
+    assert made.decide("2026-10-27 15:00").contacts == []
