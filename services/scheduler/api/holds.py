@@ -6,7 +6,7 @@ operator; `everything` needs a platform key.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -32,20 +32,28 @@ from shared.privacy import address_subject
 
 CREATED = 201
 Operator = Annotated[Principal, Depends(require("operator"))]
+# Hand-offs to people are held as a whole (scope channel); the address of one is a telephone's
+# (`voice`) or a postal one (`letter`), which no sender has, so that they have no channel to hold.
+Channel = Literal["sms", "email", "whatsapp", "handoff"]
+AddressChannel = Literal["sms", "email", "whatsapp", "voice", "letter"]
 HoldId = Annotated[UUID, Path(description="the hold")]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
 class HoldRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A hold to place. Each scope but everything and tenant needs the field that names it."""
+    """A hold to place. Each scope but everything and tenant needs the field that names it.
+
+    The scope channel takes sms, email, whatsapp or handoff; the scope address takes sms, email,
+    whatsapp, voice or letter: what people may not use is held on voice or letter.
+    """
 
     scope: Literal[
         "everything", "tenant", "portfolio", "channel", "template", "debtor", "debt", "address"
     ]
     reason: Reason
     portfolio_id: Name | None = None
-    channel: Literal["sms", "email", "whatsapp", "handoff"] | None = None
+    channel: Literal["sms", "email", "whatsapp", "handoff", "voice", "letter"] | None = None
     template_id: Name | None = None
     debtor_id: UUID | None = None
     debt_id: UUID | None = None
@@ -59,7 +67,7 @@ class StopRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     scope: Literal["everything", "tenant", "portfolio", "channel", "template"]
     reason: Reason = "emergency_stop"
     portfolio_id: Name | None = None
-    channel: Literal["sms", "email", "whatsapp", "handoff"] | None = None
+    channel: Channel | None = None
     template_id: Name | None = None
     until: Annotated[datetime, Meta(tz=True)] | None = None
 
@@ -183,15 +191,23 @@ def _subject(
     if wanted.scope == "tenant":
         return tenant_id, subject_of("tenant", tenant_id)
     if wanted.scope == "address":
-        if wanted.channel is None or wanted.address is None:
-            raise _missing("address", "channel and address")
-        address = canonical_address(wanted.channel, wanted.address, country=None, field="address")
-        return tenant_id, address_subject(address_key, tenant_id, wanted.channel, address)
+        return tenant_id, _held_address(wanted, tenant_id, address_key)
     name = _NAMED_BY[wanted.scope](wanted)
     if name is None:
         field = "channel" if wanted.scope == "channel" else f"{wanted.scope}_id"
         raise _missing(field, field)
+    if wanted.scope == "channel" and wanted.channel not in get_args(Channel):
+        raise _not_of("channel", Channel)
     return tenant_id, subject_of(wanted.scope, tenant_id, str(name))
+
+
+def _held_address(wanted: HoldRequest, tenant_id: str, address_key: bytes) -> str:
+    if wanted.channel is None or wanted.address is None:
+        raise _missing("address", "channel and address")
+    if wanted.channel not in get_args(AddressChannel):
+        raise _not_of("address", AddressChannel)
+    address = canonical_address(wanted.channel, wanted.address, country=None, field="address")
+    return address_subject(address_key, tenant_id, wanted.channel, address)
 
 
 def _seen_by(caller: Principal, tenant: str | None) -> str:
@@ -209,4 +225,17 @@ def _there(hold: Hold | None) -> Hold:
 def _missing(field: str, wanted: str) -> Problem:
     return invalid(
         [FieldError(field=field, message="missing for this scope", remedy=f"add {wanted}")]
+    )
+
+
+def _not_of(scope: str, channels: object) -> Problem:
+    """Return the problem of a channel that a hold of this scope would not stop."""
+    return invalid(
+        [
+            FieldError(
+                field="channel",
+                message=f"not a channel that the scope {scope} stops",
+                remedy=f"send one of {', '.join(get_args(channels))}",
+            )
+        ]
     )

@@ -21,7 +21,8 @@ from services.scheduler.policy.state import DebtorState, Point
 from shared.events.contact import ContactFactBase, ContactReply
 from shared.events.identities import hold_id
 
-MESSAGE_CHANNELS = ("sms", "email", "whatsapp")  # a hold on another one would stop nothing
+# Messages' channels, and those of people: hand-offs name their addresses' holds, too.
+HELD_CHANNELS = ("sms", "email", "whatsapp", "voice", "letter")
 OPTED_OUT = "contact.opted_out.v1"
 COMPLAINED = "contact.complained.v1"
 REPLIED = "contact.replied.v1"
@@ -57,7 +58,7 @@ def holds_after(
     return [
         _hold(cause, address_subject(channel, other), reason)
         for channel, other in sorted(reached)
-        if channel in MESSAGE_CHANNELS
+        if channel in HELD_CHANNELS
     ]
 
 

@@ -64,13 +64,17 @@ async def wake_page(conn: Connection, *, partition: int, now: datetime) -> int:
     )
     if row is None:
         return 0
+    paged = not row["stops"] or row["scope"] != "address"
     if row["stops"]:
-        woken = await _wake_stopped(conn, partition, now, row["hold_id"])
+        woken = await _wake_stopped(
+            conn, partition, now, row["hold_id"], PAGE_MAX if paged else None
+        )
     elif await _is_narrow(conn, row["scope"], row["subject"]):
         woken = await _wake_named(conn, partition, now, row["subject"])
     else:
         woken = await _wake_held(conn, partition, now, row["tenant_id"])
-    if woken < PAGE_MAX:  # not when none is left: who is held by something else is found for ever
+    # Not when none is left: who is held by something else is found for ever.
+    if not paged or woken < PAGE_MAX:
         await conn.execute(
             "DELETE FROM lift WHERE shard = $1 AND hold_id = $2", partition, row["hold_id"]
         )
@@ -153,10 +157,15 @@ async def _wake_held(conn: Connection, partition: int, now: datetime, tenant_id:
     return woken
 
 
-async def _wake_stopped(conn: Connection, partition: int, now: datetime, hold_id: UUID) -> int:
-    """Wake debtors of whom people have a step that this hold stops, one page.
+async def _wake_stopped(
+    conn: Connection, partition: int, now: datetime, hold_id: UUID, limit: int | None
+) -> int:
+    """Wake debtors of whom people have a step that this hold stops, at most `limit`.
 
-    Deciding on them closes those hand-offs, so that the next page finds others.
+    Deciding on them closes those hand-offs, so that the next page finds others. Whose address it is
+    no table tells, so a hold on one that people use wakes everybody of the tenant of whom people
+    have a step: all at once (no limit), since most of those hand-offs stay and would be found for
+    ever. They are few: people have them in hand.
     """
     woken: int = await conn.fetchval(
         """
@@ -169,14 +178,16 @@ async def _wake_stopped(conn: Connection, partition: int, now: datetime, hold_id
             JOIN debtor d ON d.debtor_id = b.debtor_id AND d.shard = $1
                 AND (d.wake_at IS NULL OR d.wake_at > $2)
             WHERE h.hold_id = $3 AND (h.until IS NULL OR h.until > $2)
-              AND h.subject IN (
+              AND (starts_with(h.subject, 'address:' || w.tenant_id || ':voice:')
+                OR starts_with(h.subject, 'address:' || w.tenant_id || ':letter:')
+                OR h.subject IN (
                 'everything', 'tenant:' || w.tenant_id,
                 'portfolio:' || w.tenant_id || ':' || b.portfolio_id,
                 'channel:' || w.tenant_id || ':handoff',
                 'debtor:' || w.tenant_id || ':' || w.debtor_id,
                 'debtor:' || w.tenant_id || ':' || b.debtor_id,
-                'debt:' || w.tenant_id || ':' || w.debt_id)
-            LIMIT $4
+                'debt:' || w.tenant_id || ':' || w.debt_id))
+            LIMIT $4::bigint
         ), debtors AS (
             UPDATE debtor AS d SET wake_at = $2
             FROM stopped s WHERE d.debtor_id = s.debtor_id RETURNING 1
@@ -186,6 +197,6 @@ async def _wake_stopped(conn: Connection, partition: int, now: datetime, hold_id
         partition,
         now,
         hold_id,
-        PAGE_MAX,
+        limit,
     )
     return woken

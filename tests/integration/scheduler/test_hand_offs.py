@@ -223,6 +223,20 @@ async def test_an_operators_stop_takes_back_what_it_stops_and_a_lift_asks_anew(c
     ]
 
 
+async def test_an_operators_stop_of_a_number_takes_it_from_people_at_once(case: Case) -> None:
+    await handed(case)
+    holds = Holds(case.pool, wake=lambda: None)
+    _, elsewhere = await stopped(case, holds, "address", "sms:digest")
+    assert (elsewhere, await case.wake()) == (0, 0)
+    _, woken = await stopped(case, holds, "address", "voice:digest")
+    assert (woken, await case.wake()) == (1, 1)
+    [closed] = await closings(case)
+    assert (closed.outcome, closed.reason) == ("withdrawn", "handoff.address_lost")
+    assert all(NUMBER not in each.addresses for each in (await requests(case))[-1].reach)
+    waiting_here = "SELECT count(*) FROM lift WHERE shard = $1"
+    assert await case.pool.fetchval(waiting_here, case.shard) == 0, "nobody is woken for ever"
+
+
 async def test_whom_a_debtor_was_merged_into_takes_its_hand_offs_back(pair: Pair) -> None:
     on_the_ladder(pair.here)
     await handed(pair.there, pair.old)

@@ -155,15 +155,16 @@ async def test_a_tenants_stop_is_found_by_any_subject_of_that_tenant_only(door: 
     assert theirs == []
 
 
-async def test_an_address_is_held_by_its_digest_alone(door: Doors) -> None:
+@pytest.mark.parametrize("channel", ["sms", "voice"])
+async def test_an_address_is_held_by_its_digest_alone(door: Doors, channel: str) -> None:
     placed = await door.call(
         "POST",
         "/v1/holds",
-        json={"scope": "address", "channel": "sms", "address": PHONE, "reason": "wrong_number"},
+        json={"scope": "address", "channel": channel, "address": PHONE, "reason": "wrong_number"},
     )
 
     key = door.scheduler.address_key
-    assert placed.json()["subject"] == address_subject(key, ACME, "sms", PHONE)
+    assert placed.json()["subject"] == address_subject(key, ACME, channel, PHONE)
     assert PHONE not in placed.text
 
 
@@ -223,6 +224,22 @@ async def test_a_bad_hold_is_refused_naming_the_field(
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("scope", "channel", "remedy"),
+    [("address", "handoff", "voice, letter"), ("channel", "voice", "handoff")],
+)
+async def test_a_channel_that_the_scope_does_not_stop_is_refused_naming_those_it_does(
+    door: Doors, scope: str, channel: str, remedy: str
+) -> None:
+    body = {"scope": scope, "channel": channel, "address": PHONE, "reason": "wrong_number"}
+    answer = await door.call("POST", "/v1/holds", json=body)
+
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, "channel")
+    assert error["remedy"].endswith(remedy)
+    assert await door.lane() == []
 
 
 async def test_a_senders_hold_is_learned_once_per_version(door: Doors) -> None:

@@ -109,7 +109,7 @@ def test_a_newer_consent_lifts_what_the_opt_out_held() -> None:
 def test_a_number_of_somebody_else_is_wrong_everywhere() -> None:
     made, contact_id = desk()
     found = told(made, contact_id, "replied", intent="wrong_person", confident=True)
-    assert found == [address_subject(c, SAO_PAULO_PHONE) for c in ("sms", "whatsapp")]
+    assert found == [address_subject(c, SAO_PAULO_PHONE) for c in ("sms", "voice", "whatsapp")]
     suppressed = {p.channel: p.suppressed for p in made.known.points}
     assert suppressed == {"sms": "wrong_person", "whatsapp": "wrong_person", "email": None}
 
