@@ -237,19 +237,17 @@ async def test_an_operators_stop_of_a_number_takes_it_from_people_at_once(case: 
     assert await case.pool.fetchval(waiting_here, case.shard) == 0, "nobody is woken for ever"
 
 
-async def test_whom_a_debtor_was_merged_into_takes_its_hand_offs_back(pair: Pair) -> None:
+async def test_a_merge_takes_hand_offs_back_and_asks_anew_for_whom_it_leaves(pair: Pair) -> None:
     on_the_ladder(pair.here)
     await handed(pair.there, pair.old)
     [request] = await requests(pair.there)
     await pair.merge()
     assert await pair.pump() == ["debtor.absorbed.v1"]
-    assert await closings(pair.here) == [], "still the same step of the same debt"
-    told = about(pair.old) | {"debtor_id": pair.survivor}
-    paid = PaymentReceived(**told, amount=112_000, currency="BRL", paid_at=MONDAY_NOON)
-    await pair.here.fold(incoming("debt.payment_received.v1", paid))
     [closed] = await closings(pair.here)
-    assert (closed.work_item_id, closed.reason) == (request.work_item_id, "debt.settled")
+    assert (closed.work_item_id, closed.reason) == (request.work_item_id, "debtor.merged")
     assert await topics(pair.here, pair.merged) == [HANDOFF_REQUESTED, HANDOFF_CLOSED]
+    [anew] = [each for each in await requests(pair.here) if each.debtor_id == pair.survivor]
+    assert anew.work_item_id != request.work_item_id
 
 
 async def test_what_waits_for_people_is_counted_by_kind_and_age(case: Case) -> None:
