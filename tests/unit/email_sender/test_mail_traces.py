@@ -3,25 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
 from services.email_sender.mail_traces import receiving
 from shared.telemetry import tracing
+from tests.support.exported import exporting, told
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    tracing.configure("email_sender", made)
-    yield made
-    tracing.shut_down()
-
-
-def told(exporter: InMemorySpanExporter) -> list[ReadableSpan]:
-    tracing.shut_down()
-    return list(exporter.get_finished_spans())
+    with exporting("email_sender") as made:
+        yield made
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from services.scheduler.planning import Incoming
 from services.scheduler.traces import folding, woken
 from shared.events.envelope import Envelope
 from shared.telemetry import tracing
+from tests.support.exported import exporting
 
 DEBTOR = UUID("0192f0c1-0000-7000-8000-000000000001")
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -34,10 +35,8 @@ def incoming(type_: str, traceparent: str | None) -> Incoming:
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    tracing.configure("scheduler", made)
-    yield made
-    tracing.shut_down()
+    with exporting("scheduler") as made:
+        yield made
 
 
 def test_unsampled_events_are_folded_as_they_are(exporter: InMemorySpanExporter) -> None:

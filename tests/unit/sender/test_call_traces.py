@@ -8,7 +8,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
@@ -19,6 +18,7 @@ from shared.sender.errors import ErrorKind, SendError
 from shared.sender.provider import Accepted, Refused, SendResult, Unknown
 from shared.sender.task_traces import received
 from shared.telemetry import tracing
+from tests.support.exported import exporting, told
 
 CONTACT = UUID("0192f0c1-0000-7000-8000-000000000001")
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -85,15 +85,8 @@ async def traces() -> AsyncIterator[CallTraces]:
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    tracing.configure("sms_sender", made)
-    yield made
-    tracing.shut_down()
-
-
-def told(exporter: InMemorySpanExporter) -> list[ReadableSpan]:
-    tracing.shut_down()
-    return list(exporter.get_finished_spans())
+    with exporting("sms_sender") as made:
+        yield made
 
 
 async def test_a_sampled_call_carries_its_own_span_and_tells_what_was_answered(

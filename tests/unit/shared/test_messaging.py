@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from shared.telemetry import export, tracing
 from shared.telemetry.messaging import MESSAGES_TRACED_MAX, created, message_spans
+from tests.support.exported import exporting, told
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OTHER = SAMPLED.replace("4bf9", "5bf9")
@@ -19,15 +19,8 @@ TOPIC = "debt.events.v1"
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    tracing.configure("probe", made)
-    yield made
-    tracing.shut_down()
-
-
-def told(exporter: InMemorySpanExporter) -> list[ReadableSpan]:
-    tracing.shut_down()
-    return list(exporter.get_finished_spans())
+    with exporting("probe") as made:
+        yield made
 
 
 def test_an_unsampled_batch_is_passed_on_as_it_is(exporter: InMemorySpanExporter) -> None:
