@@ -10,12 +10,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.scheduler.policy.decision import ContactPlan
-from services.scheduler.policy.drafts import WorkItemDraft
+from services.scheduler.policy.drafts import WorkItemDraft, item_id_of
 from services.scheduler.policy.state import DebtorState
 from services.scheduler.store.contacts import ContactRow, Slot
 from services.scheduler.store.work import NewWorkItem
 from shared.events.contact import Reason
-from shared.events.identities import fact_id
 from shared.events.states import ContactState
 
 SLOT_TAKEN = Reason(rule="slot_taken", verdict="withheld")
@@ -85,7 +84,7 @@ def withheld(state: DebtorState, plan: ContactPlan) -> ContactRow:
 def work_item(state: DebtorState, draft: WorkItemDraft, opened_at: datetime) -> NewWorkItem:
     """Return the item for what the policy wants a person to look at."""
     return NewWorkItem(
-        work_item_id=fact_id(draft.cause, draft.kind),
+        work_item_id=item_id_of(draft.cause, draft.kind),
         tenant_id=state.tenant_id,
         kind=draft.kind,
         opened_at=opened_at,

@@ -11,6 +11,7 @@ import msgspec
 
 from shared.events.contact import Reason
 from shared.events.handoff import HandoffRequested
+from shared.events.identities import fact_id
 
 HAND_OFF = "handoff"  # kind of the items by which ladders give a step to a person
 DONE = "done"
@@ -33,6 +34,11 @@ class HoldChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: str
     reason: str
     until: datetime | None = None
+
+
+def item_id_of(cause: UUID, kind: str) -> UUID:
+    """Return the identity of the item of this kind that `cause` opens."""
+    return fact_id(cause, kind)
 
 
 class WorkItemDraft(msgspec.Struct, frozen=True, kw_only=True, gc=False):

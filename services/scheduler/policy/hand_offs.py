@@ -18,6 +18,7 @@ from services.scheduler.policy.drafts import (
     WITHDRAWN,
     WorkItemDraft,
     WorkItemEnd,
+    item_id_of,
 )
 from services.scheduler.policy.licence import addresses_of, law_of, reach_of, request_of
 from services.scheduler.policy.progress import taken_over
@@ -193,7 +194,7 @@ def _done(out: Folded, debt: DebtState, step_key: str, event: ContactRecorded) -
 def _ids(debt: DebtState, step_key: str, k: int) -> tuple[UUID, UUID]:
     """Return the cause and the id of the step's work item number `k` in this episode."""
     cause = fact_id(debt.debt_id, HAND_OFF, f"{debt.episode}:{step_key}:{k}")
-    return cause, fact_id(cause, HAND_OFF)
+    return cause, item_id_of(cause, HAND_OFF)
 
 
 def _withdraw(setting: Setting, debt: DebtState, step_key: str, rule: str) -> None:
